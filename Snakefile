@@ -1,0 +1,25 @@
+# The graph of run notebooks: one rule per task of a profile (config/<profile>.yaml).
+# `covid-mtnet reproduce` is the usual way in; on a cluster the same graph takes an executor plug-in.
+import shlex
+import sys
+
+from covid_mtnet import graph
+
+PROFILE, RUNS, DATA = config["profile"], config.get("runs", "runs"), config.get("data", "")
+GRAPH = graph.rules(PROFILE, RUNS, DATA)
+RUN = " ".join(map(shlex.quote, [sys.executable, "-m", "covid_mtnet.cli", "task", PROFILE, "--runs", RUNS, *(["--data", DATA] if DATA else [])]))
+
+
+rule all:
+    input: [o for r in GRAPH.values() for o in map(str, r["output"])]
+
+
+for name, r in GRAPH.items():
+    rule:
+        name: name
+        input: list(map(str, r["input"]))
+        output: list(map(str, r["output"]))
+        log: notebook=str(r["log"])
+        threads: workflow.cores
+        params: name=name
+        shell: RUN + " {params.name:q}"
