@@ -1,0 +1,95 @@
+"The graph, run for real in a copy of the project with three small notebooks."
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+TOP = Path(__file__).resolve().parents[1]
+WRITE = "from covid_mtnet.core import write_json\nfor f in ('metrics.json', 'provenance.json'): write_json(f'{out_dir}/{f}', dict(task=profile, profile=profile, rows=[], claims={}, phantom=True))"
+SOURCES = {"good": ["import covid_mtnet.core", WRITE],
+           "bad": ["import pathlib, covid_mtnet.core", "if not pathlib.Path('mended').exists(): raise ValueError('no such luck')", WRITE],
+           "after": ["import covid_mtnet.phantoms", WRITE]}
+SLOW = ["import time, pathlib", "print('half way', flush=True)\nif not pathlib.Path('killed').exists(): time.sleep(90)", WRITE]
+
+
+def project(folder, sources, needs):
+    "A copy of the project whose profile `tiny` runs some notebooks."
+    for name in ("covid_mtnet", "config", "data_manifests"): shutil.copytree(TOP / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("settings.ini", "Snakefile", "requirements.lock"): shutil.copy(TOP / name, folder)
+    tasks = {}
+    for name, cells in sources.items():
+        nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(s) for s in ["out_dir = ''\nprofile = ''", *cells]])
+        nb.cells[0].metadata["tags"] = ["parameters"]
+        nbformat.write(nb, folder / f"{name}.ipynb")
+        tasks[name] = dict(notebook=f"{name}.ipynb", needs=needs.get(name, []), data=[], outputs=["metrics.json", "provenance.json"], minutes=1, expect=None, parameters={})
+    (folder / "config" / "tiny.yaml").write_text(yaml.safe_dump(dict(tasks=tasks)))
+    return folder
+
+
+def environment(folder): return dict(os.environ, PYTHONPATH=str(folder), COVID_MTNET_CACHE=str(folder / "cache"), PYTHONUNBUFFERED="1")
+
+
+def reproduce(folder, *more):
+    r = subprocess.run([sys.executable, "-m", "covid_mtnet.cli", "reproduce", "--profile", "tiny", *more], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=240)
+    return r.returncode, r.stdout + r.stderr
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory): return project(tmp_path_factory.mktemp("tiny") / "p", SOURCES, {"after": ["good"]})
+
+
+def test_a_failed_notebook_is_named_and_kept_and_the_rest_goes_on(tiny):
+    code, said = reproduce(tiny)
+    assert code == 1
+    assert "3 of 3 tasks to run" in said and "bad: FAILED in cell" in said and "ValueError: no such luck" in said and "if not pathlib" in said
+    runs = tiny / "runs" / "tiny"
+    assert (runs / "good" / "metrics.json").exists() and (runs / "after" / "metrics.json").exists() and not (runs / "bad" / "metrics.json").exists()
+    kept = nbformat.read(runs / "bad" / "notebook.ipynb", 4)
+    assert any("no such luck" in str(c.get("outputs")) for c in kept.cells)
+    assert (runs / "report.html").exists() and "report:" in said
+
+
+def test_a_second_call_runs_only_what_is_unfinished(tiny):
+    (tiny / "mended").touch()
+    code, said = reproduce(tiny)
+    assert code == 0, said
+    assert "1 of 3 tasks to run" in said and "bad: done" in said and "good: started" not in said
+    code, said = reproduce(tiny)
+    assert code == 0 and "nothing has changed" in said
+
+
+def test_an_edited_module_reruns_exactly_its_dependants(tiny):
+    with open(tiny / "covid_mtnet" / "phantoms.py", "a") as f: f.write("\n# edited\n")
+    assert "1 of 3 tasks to run, about 1 min on 2 cores: after" in reproduce(tiny, "--dry-run")[1]
+    for f in (tiny / "covid_mtnet").glob("*.py"): f.touch()
+    code, said = reproduce(tiny)
+    assert code == 0 and "after: done" in said and "good: started" not in said and "bad: started" not in said
+    with open(tiny / "covid_mtnet" / "core.py", "a") as f: f.write("\n# edited\n")
+    assert "3 of 3 tasks to run" in reproduce(tiny, "--dry-run")[1]
+
+
+def test_only_runs_what_is_asked_for_and_needed(tiny):
+    said = reproduce(tiny, "--dry-run", "--only", "after")[1]
+    assert "good" in said and "after" in said and "bad" not in said
+
+
+def test_kill_minus_nine_of_everything_and_the_same_command_recovers(tmp_path):
+    p = project(tmp_path / "p", {"slow": SLOW}, {})
+    run = subprocess.Popen([sys.executable, "-m", "covid_mtnet.cli", "reproduce", "--profile", "tiny"], cwd=p, env=environment(p), stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert any("half way" in line for line in run.stdout)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    (p / "killed").touch()
+    assert not (p / "runs" / "tiny" / "slow" / "metrics.json").exists()
+    for _ in range(50):
+        code, said = reproduce(p)
+        if "still going on" not in said: break
+        time.sleep(.2)
+    assert code == 0 and "slow: done" in said, said

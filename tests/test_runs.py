@@ -1,0 +1,71 @@
+"Parameters arrive or the run fails, through the command line as through the library."
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from covid_mtnet import cli
+from covid_mtnet.core import InputError, read_json, resource
+from covid_mtnet.graph import load_profile
+from covid_mtnet.runs import Run, check_parameters, execute
+
+
+def notebook(path, *sources, tagged=True):
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(s) for s in sources])
+    if tagged: nb.cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(nb, path)
+    return path
+
+
+def test_a_value_that_is_given_is_the_value_that_the_notebook_sees(tmp_path):
+    nb = notebook(tmp_path / "n.ipynb", "epochs = 75\nout_dir = ''", "from covid_mtnet.core import write_json\nwrite_json(f'{out_dir}/seen.json', epochs)")
+    assert execute(nb, tmp_path / "out", {"epochs": 3}, outputs=("seen.json",))
+    assert read_json(tmp_path / "out" / "seen.json") == 3
+
+
+def test_a_notebook_that_lost_its_tag_does_not_run(tmp_path):
+    nb = notebook(tmp_path / "n.ipynb", "epochs = 75", "print(epochs)", tagged=False)
+    with pytest.raises(InputError, match="exactly one cell tagged parameters, found 0"): execute(nb, tmp_path / "out", {"epochs": 3})
+    assert not (tmp_path / "out" / "notebook.ipynb").exists()
+
+
+def test_a_misspelt_parameter_does_not_run(tmp_path):
+    nb = notebook(tmp_path / "n.ipynb", "epochs = 75", "print(epochs)")
+    with pytest.raises(InputError, match="'epoch'.*did you mean 'epochs'"): execute(nb, tmp_path / "out", {"epoch": 3})
+
+
+def test_a_parameter_that_nothing_reads_does_not_run(tmp_path):
+    nb = notebook(tmp_path / "n.ipynb", "epochs = 75\nrate = .1", "epochs = 3\nprint('epochs')", "print(rate)")
+    with pytest.raises(InputError, match="epochs is read nowhere"): execute(nb, tmp_path / "out", {"epochs": 3})
+
+
+def test_two_parameter_cells_do_not_run(tmp_path):
+    nb = notebook(tmp_path / "n.ipynb", "a = 1", "print(a)")
+    two = nbformat.read(nb, 4); two.cells[1].metadata["tags"] = ["parameters"]; nbformat.write(two, nb)
+    with pytest.raises(InputError, match="found 2"): check_parameters(nb, {})
+
+
+def test_promised_outputs_must_be_written(tmp_path, capsys):
+    nb = notebook(tmp_path / "n.ipynb", "a = 1", "print(a)")
+    assert not execute(nb, tmp_path / "out", {}, outputs=("metrics.json",))
+    assert "it ended without metrics.json" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("profile", ["smoke", "laptop", "paper"])
+def test_every_profile_fits_its_notebooks(profile):
+    for task in load_profile(profile)["tasks"].values(): check_parameters(resource(task["notebook"]), task["parameters"])
+
+
+def test_a_run_that_begins_anew_is_not_taken_for_a_finished_one(tmp_path):
+    Run(tmp_path, "t", "interactive", 0).metrics([dict(id="a", value=1.)], {})
+    (tmp_path / "provenance.json").write_text("{}")
+    Run(tmp_path, "t", "interactive", 0)
+    assert not (tmp_path / "metrics.json").exists() and not (tmp_path / "provenance.json").exists()
+
+
+def test_wrong_usage_is_exit_code_2(capsys):
+    assert cli.main(["reproduce", "--profile", "smoky"]) == 2
+    assert cli.main(["reproduce", "--only", "pneumonia"]) == 2
+    assert "did you mean 'pneumonia_xray'" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as e: cli.main([])
+    assert e.value.code == 2
