@@ -55,7 +55,7 @@ def _open(src, name):
     except Exception as e: raise InputError(name, "a whole image", f"{type(e).__name__}: {e}") from None
     return picture, name
 
-# %% ../nbs/api/10_images.ipynb #6fe8014f
+# %% ../nbs/api/10_images.ipynb #4a366bb2
 def _luminance(picture):
     "float32 grey values of a palette, colour or transparent picture, on the scale 0 to 255."
     if picture.mode == "P": picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
@@ -68,20 +68,27 @@ def _luminance(picture):
     return grey * (alpha[..., 0] if picture.mode in ("LA", "RGBA") else 1)
 
 
+def _sample(picture):
+    "Bits of a sample and its TIFF format: 1 unsigned, 2 signed, 3 float."
+    tags = getattr(picture, "tag_v2", {})
+    return tags.get(258, (0,))[0], tags.get(339, (1,))[0]
+
+
 def _values(picture):
     "Stored values of one page: float32 luminance for colour, the numbers themselves otherwise."
     if picture.mode in ("1", "L", "I", "F") or picture.mode.startswith("I;16"):
         a = np.asarray(picture)
+        if picture.mode == "I" and _sample(picture) == (32, 1): return a.view(np.uint32)
         return a.astype(np.uint16) if picture.mode.startswith("I;16") else a.astype(np.uint8) if picture.mode == "1" else a
     return _luminance(picture)
 
-# %% ../nbs/api/10_images.ipynb #bebb3754
+# %% ../nbs/api/10_images.ipynb #c049fa8c
 def _limits(picture, values):
-    "The stored values that become 0 and 1."
-    sample = picture.tag_v2.get(339, (1,))[0] if hasattr(picture, "tag_v2") else 1
+    "The stored values that become 0 and 1; signed and float values have no fixed range and use their own."
+    bits, sample = _sample(picture)
     if picture.mode == "1": return 0, 1
-    if picture.mode == "F" or sample == 2 or (picture.mode == "I" and values.min() < 0): return float(values.min()), float(values.max())
-    if picture.mode == "I": return 0, 65535 if values.max() < 65536 else 2 ** 32 - 1
+    if picture.mode == "F" or sample == 2: return float(values.min()), float(values.max())
+    if picture.mode == "I": return 0, 2 ** 32 - 1 if bits == 32 else 65535
     return (0, 65535) if picture.mode.startswith("I;16") else (0, 255)
 
 
@@ -91,7 +98,7 @@ class Image:
     pixels:np.ndarray # float32 (H, W) or (D, H, W) in [0, 1]
     info:dict = field(default_factory=dict) # format, mode, size, value_min, value_max, low, high, pages
 
-# %% ../nbs/api/10_images.ipynb #82d6b605
+# %% ../nbs/api/10_images.ipynb #3fb9bd1c
 def read_image(
     src, # Path, or the bytes of a file
     name=None, # Named in errors; by default the path
@@ -104,7 +111,8 @@ def read_image(
             page = ImageOps.exif_transpose(page)
             pages.append((page, _values(page)))
     except Exception as e: raise InputError(name, "a whole image", f"{type(e).__name__}: {e}") from None
-    if len({v.shape for _, v in pages}) > 1: raise InputError(name, "pages of one size", sorted({v.shape for _, v in pages}))
+    kinds = {(v.shape, str(v.dtype)) for _, v in pages}
+    if len(kinds) > 1: raise InputError(name, "pages of one size and depth", sorted(kinds))
     values = np.stack([v for _, v in pages]) if len(pages) > 1 else pages[0][1]
     if not np.isfinite(values).all(): raise InputError(name, "finite grey values", "NaN or infinity")
     low, high = _limits(picture, values)
@@ -116,7 +124,7 @@ def read_values(
     src, # Path, or the bytes of a file
     name=None, # Named in errors
 )->np.ndarray: # (H, W), the stored numbers without any scaling
-    "The stored values, for raw CT slices."
+    "The stored values of the first page, for raw CT slices and masks."
     picture, name = _open(src, name)
     return _values(picture)
 
@@ -124,9 +132,10 @@ def read_values(
 def read_mask(
     src, # Path, or the bytes of a file
     name=None, # Named in errors
-)->np.ndarray: # bool (H, W): True where the value is above half of its range
-    "A binary mask; grey edges are cut at one half."
-    return read_image(src, name).pixels > .5
+)->np.ndarray: # bool (H, W): True where the value is above half of the largest
+    "A binary mask, stored as 0/1 or 0/255; grey edges are cut at half of the maximum."
+    values = read_values(src, name)
+    return values > values.max() / 2 if values.any() else np.zeros(values.shape, bool)
 
 # %% ../nbs/api/10_images.ipynb #7f82b688
 def clip_scale(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CLASSES', 'KINDS', 'Phantom', 'xray', 'ct', 'write_root']
 
-# %% ../nbs/api/12_phantoms.ipynb #1049d7c5
+# %% ../nbs/api/12_phantoms.ipynb #5563a68f
 import functools, io, time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ import pandas as pd
 from PIL import Image as PILImage
 
 from .core import InputError, sha256
-from .manifests import COLUMNS, SETS, joined, load, split_groups
+from .manifests import SETS, load, split_groups
 from .packs import write_pack, write_set
 
 # %% ../nbs/api/12_phantoms.ipynb #f25501fb
@@ -201,7 +201,7 @@ def _masks(p):
     dense = p.infection & (p.image > np.median(p.image[p.infection]) if p.infection.any() else False)
     return dict(lung_mask=p.lungs, infection_mask=p.infection, ggo_mask=p.infection & ~dense, consolidation_mask=dense, label_map=p.infection + 1 * dense)
 
-# %% ../nbs/api/12_phantoms.ipynb #5b0bc9b6
+# %% ../nbs/api/12_phantoms.ipynb #da328945
 def _rows(name, n, size, seed):
     "Files and manifest rows of one set."
     make, kinds, files, rows = (ct if "ct" in name.split("_") else xray), list(KINDS[name].items()), {}, []
@@ -231,6 +231,7 @@ def write_root(
         real = load(name)
         rows["split"] = split_groups(rows["group"], rows["label"], {"train": .6, "val": .2, "test": .2}, seed)
         if set(real.files["split"]) <= {"train", "external"} or "fold" in real.files: rows["split"] = real.files["split"].iloc[0]
-        rows = rows.reindex(columns=[c for c in real.files if c in rows or c in COLUMNS], fill_value="")
+        for c in real.files.columns.difference(rows.columns): rows[c] = 0 if real.files[c].dtype.kind in "if" else ""
+        rows = rows[list(real.files)]
         write_pack(Path(root) / name / f"{name}-phantom.zip", files)
         write_set(root, name, rows, dict(title=f"Phantoms in the form of {name}", licence="CC0-1.0", phantom=True, use="smoke runs and tests"))

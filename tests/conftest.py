@@ -1,0 +1,24 @@
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+@pytest.fixture(scope="session")
+def phantom_root(tmp_path_factory):
+    "A small data root of phantoms, one pack per set."
+    from covid_mtnet import phantoms
+    root = tmp_path_factory.mktemp("phantoms")
+    phantoms.write_root(root, n=40, size=48)
+    return root
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    "The real packs, where this machine has them."
+    root = Path(os.environ.get("COVID_MTNET_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+    if not root.is_dir(): pytest.skip("no real packs here: set COVID_MTNET_DATA to a data root")
+    return root

@@ -1,0 +1,124 @@
+"The report shows everything, and verify notices everything."
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from covid_mtnet import evaluation, report
+from covid_mtnet.claims import claims
+from covid_mtnet.core import read_json, sha256, write_json
+from covid_mtnet.manifests import load
+
+NETWORK = dict(size=32, channels=1, width=0.0625)
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory):
+    "A results folder with the true images, patients and labels, and made-up probabilities."
+    files = load("pneumonia_xray").files
+    known = files[files["split"].isin(["val", "test"])].groupby(["split", "label"]).head(80)
+    rng = np.random.default_rng(0)
+    label = (known["label"] == "PNEUMONIA").astype(int)
+    frame = known[["path", "group", "split"]].assign(label=label, probability=np.clip(.4 * label + rng.uniform(0, .6, len(known)), 0, 1))
+    frame = evaluation.pd.concat([frame, frame[frame["split"] == "val"].assign(split="val_shifted")])
+    folder = tmp_path_factory.mktemp("results") / "laptop" / "pneumonia_xray"
+    stored = evaluation.write_predictions(folder / "predictions.csv", frame)
+    from covid_mtnet.irrcnn import irrcnn
+    rows = evaluation.classification_rows(stored) + evaluation.fact_rows(files, irrcnn(**NETWORK).count_params())
+    write_json(folder / "metrics.json", dict(task="pneumonia_xray", profile="laptop", rows=rows, claims={"P1": "test.accuracy@val", "P3": "test.auc"}, set="pneumonia_xray",
+                                             positive="PNEUMONIA", network=NETWORK, phantom=False))
+    outputs = {n: sha256(folder / n) for n in ("predictions.csv", "metrics.json")}
+    write_json(folder / "provenance.json", dict(outputs=outputs, manifests={"pneumonia_xray": "x"}, backend="tensorflow", device="cpu", precision="float32", seed=0, wall_seconds=60, peak_memory_mib=1))
+    return folder.parents[1]
+
+
+@pytest.fixture
+def copy(account, tmp_path): return Path(shutil.copytree(account, tmp_path / "results"))
+
+
+def restamp(task_dir):
+    "Make the hashes fit again, as a careful forger would."
+    p = read_json(task_dir / "provenance.json")
+    p["outputs"] = {n: sha256(task_dir / n) for n in p["outputs"]}
+    write_json(task_dir / "provenance.json", p)
+
+
+def test_an_honest_account_holds(account, capsys):
+    assert report.verify_main(account) == 0
+    assert "every one holds" in capsys.readouterr().out
+
+
+def test_a_removed_metric_is_named(copy):
+    task = copy / "laptop" / "pneumonia_xray"
+    m = read_json(task / "metrics.json")
+    m["rows"] = [r for r in m["rows"] if r["id"] != "test.auc"]
+    write_json(task / "metrics.json", m); restamp(task)
+    problems, _ = report.verify(copy)
+    assert any("test.auc: missing from metrics.json" in p for p in problems) and any("claim P3" in p for p in problems)
+
+
+def test_a_changed_number_is_named(copy):
+    task = copy / "laptop" / "pneumonia_xray"
+    m = read_json(task / "metrics.json")
+    next(r for r in m["rows"] if r["id"] == "test.accuracy@val")["value"] += .01
+    write_json(task / "metrics.json", m); restamp(task)
+    problems, _ = report.verify(copy)
+    assert len(problems) == 1 and "test.accuracy@val: value is" in problems[0]
+
+
+def test_a_changed_prediction_is_noticed_with_and_without_its_hash(copy):
+    task = copy / "laptop" / "pneumonia_xray"
+    lines = (task / "predictions.csv").read_text().splitlines()
+    path, group, split, label, p = lines[-160].split(",")
+    lines[-160] = ",".join((path, group, split, label, f"{1 - float(p):.6f}"))
+    (task / "predictions.csv").write_text("\n".join(lines) + "\n")
+    problems, _ = report.verify(copy)
+    assert any("predictions.csv: expected sha256" in p for p in problems)
+    restamp(task)
+    assert any("recomputed" in p for p in report.verify(copy)[0])
+
+
+def test_a_changed_label_is_held_against_the_manifest(copy):
+    task = copy / "laptop" / "pneumonia_xray"
+    lines = (task / "predictions.csv").read_text().splitlines()
+    path, group, split, label, p = lines[5].split(",")
+    lines[5] = ",".join((path, group, split, str(1 - int(label)), p))
+    (task / "predictions.csv").write_text("\n".join(lines) + "\n"); restamp(task)
+    problems, _ = report.verify(copy)
+    assert any(path in p and "'label'" in p for p in problems)
+
+
+def test_a_broken_account_is_a_problem_not_a_crash(copy):
+    (copy / "laptop" / "pneumonia_xray" / "metrics.json").write_text("{")
+    (copy / "laptop" / "other").mkdir()
+    problems, _ = report.verify(copy)
+    assert any("metrics.json: expected valid JSON" in p for p in problems) and any("other" in p for p in problems)
+
+
+def test_the_committed_results_hold(capsys):
+    if report._results() is None: pytest.skip("no results are committed yet")
+    assert report.verify_main() == 0, capsys.readouterr().out
+
+
+def test_everything_is_listed_before_anything_has_run(tmp_path):
+    page, text = report.report("smoke", tmp_path)
+    html, md = page.read_text(), text.read_text()
+    for c in claims()["id"]: assert f'<th scope="row">{c}</th>' in html and f"| {c} |" in md
+    for n in range(1, 16): assert f'id="fig{n}"' in html and f"### Figure {n}." in md
+    assert html.count('class="missing">not run') == 15 and md.count("\nnot run\n") == 15
+    body = html.split("</style>")[1]
+    assert "src=\"http" not in body and "<script" not in body and "<link" not in body
+
+
+def test_a_run_is_shown_with_its_verdicts_and_phantoms_are_marked(account, tmp_path):
+    from PIL import Image
+    for profile, phantom in (("laptop", False), ("smoke", True)):
+        task = tmp_path / profile / "pneumonia_xray"
+        shutil.copytree(account / "laptop" / "pneumonia_xray", task)
+        write_json(task / "metrics.json", dict(read_json(task / "metrics.json"), phantom=phantom, profile=profile))
+        (task / "figures").mkdir(); Image.new("L", (4, 4)).save(task / "figures" / "fig10_roc.png")
+        html, md = (p.read_text() for p in report.report(profile, tmp_path))
+        assert html.count('class="missing">not run') == 14 and "data:image/png;base64," in html and "(pneumonia_xray/figures/fig10_roc.png)" in md
+        assert ("phantom images" in html) == phantom and (">phantom run<" in html) == phantom
+        if phantom: assert 'class="v-reproduced"' not in html
