@@ -1,5 +1,6 @@
 # make reproduce   set up .venv, run the smoke graph (phantoms, offline), print where the report lies
 # make test        everything that CI runs
+# make readme      README.md from nbs/index.ipynb
 # make lock        renew requirements.lock from settings.ini
 # make clean       remove what can be made again; never runs/
 SHELL := bash
@@ -10,7 +11,7 @@ UV := 0.13.9
 BIN := .venv/bin
 STAGE = @printf '%s\n' "== $(1)"; start=$$SECONDS; $(2); printf '== %s: %s s\n' "$(1)" "$$((SECONDS - start))"
 
-.PHONY: help setup reproduce test lock clean
+.PHONY: help setup reproduce test readme lock clean
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
@@ -34,6 +35,12 @@ test: setup
 	$(call STAGE,lessons,KERAS_BACKEND=tensorflow TF_CPP_MIN_LOG_LEVEL=3 MPLBACKEND=Agg $(BIN)/nbdev-test nbs/api --n-workers 2 2>&1 | { grep -v -E 'port.cc|cudart_stub|cuda_platform|InitializeLog|cpu_feature|AVX' || true; })
 	$(call STAGE,smoke graph,$(BIN)/covid-mtnet reproduce)
 	$(call STAGE,pytest,TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest)
+
+readme: setup
+	$(BIN)/jupyter nbconvert --log-level WARN --execute --inplace nbs/index.ipynb
+	$(BIN)/nbdev-clean --fname nbs/index.ipynb
+	$(BIN)/jupyter nbconvert --log-level WARN --to markdown --no-input --stdout nbs/index.ipynb | sed 's|](\.\./|](|g' > .make/README.md
+	mv .make/README.md README.md
 
 lock: setup
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate --extra dev --extra kaggle pyproject.toml --output-file .make/lock

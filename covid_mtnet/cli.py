@@ -11,7 +11,7 @@ import argparse, sys
 from . import __version__
 from .core import InputError
 
-# %% ../nbs/api/90_cli.ipynb #1e5b1e4d
+# %% ../nbs/api/90_cli.ipynb #580fc2bb
 def _reproduce(a):
     from covid_mtnet.graph import reproduce
     return reproduce(a.profile, a.cores, tuple(a.only), a.data, a.runs, a.dry_run, tuple(a.snakemake))
@@ -25,6 +25,12 @@ def _task(a):
 def _report(a):
     from covid_mtnet.report import report
     for path in report(a.profile, a.runs): print(path)
+    return 0
+
+
+def _keep(a):
+    from covid_mtnet.report import keep
+    for path in keep(a.profile, a.runs): print(path)
     return 0
 
 
@@ -58,7 +64,7 @@ def _graph_commands(commands):
          (["--snakemake"], dict(nargs=argparse.REMAINDER, default=[], metavar="...", help="all that follows goes to Snakemake, e.g. --executor slurm")))
     _add(commands, "task", _task, "Run one task of a profile (what the graph calls).", (["profile"], {}), (["name"], {}), RUNS, (["--data"], dict(default="", metavar="ROOT")))
 
-# %% ../nbs/api/90_cli.ipynb #9f9665f6
+# %% ../nbs/api/90_cli.ipynb #5b5ed0c1
 def parser()->argparse.ArgumentParser: # The whole command line
     "The commands and their options."
     from covid_mtnet.data import add_arguments
@@ -67,6 +73,7 @@ def parser()->argparse.ArgumentParser: # The whole command line
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _graph_commands(commands)
     _add(commands, "report", _report, "Write the report of a profile: one HTML page, and Markdown.", PROFILE, RUNS)
+    _add(commands, "keep", _keep, "Copy the account of a real run (no weights) to results/.", PROFILE, RUNS)
     _add(commands, "verify", _verify, "Recompute every number of results/ from stored predictions.", (["results"], dict(nargs="?", metavar="DIR", help="folder of results (default: the project's)")))
     add_arguments(_add(commands, "data", _data, "Data sets: what is here, fetch, verify, pack, add."))
     return top

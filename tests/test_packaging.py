@@ -1,0 +1,74 @@
+"The package as others get it: light to import, whole in a wheel, its lock and README in order."
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from check_lock import faults
+from check_notebooks import TOP
+
+HEAVY = {"keras", "tensorflow", "jax", "pandas", "matplotlib", "sklearn", "skimage", "papermill", "snakemake"}
+
+
+def loaded_by(code):
+    out = subprocess.run([sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"], capture_output=True, text=True, check=True).stdout
+    return set(out.split())
+
+
+@pytest.mark.parametrize("code", ["import covid_mtnet", "import covid_mtnet.cli; covid_mtnet.cli.parser()"])
+def test_nothing_heavy_is_imported(code): assert not loaded_by(code) & HEAVY
+
+
+def test_no_module_imports_tensorflow_when_imported():
+    for module in ("irrcnn", "augmentation", "training"):
+        code = f"import os; os.environ['KERAS_BACKEND'] = 'jax'; import covid_mtnet.{module}"
+        pytest.importorskip("jax", reason="jax is not installed; it is part of the dev extra")
+        assert "tensorflow" not in loaded_by(code)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    "The built wheel, unpacked into an empty folder, outside the checkout."
+    d = tmp_path_factory.mktemp("wheel")
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", d, TOP], check=True, cwd=d)
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", d / "site", *d.glob("*.whl")], check=True, cwd=d)
+    return d
+
+
+def run(installed, *command):
+    "In an interpreter that sees the wheel before the checkout."
+    code = f"import sys; sys.path.insert(0, {str(installed / 'site')!r}); sys.argv[0] = 'covid-mtnet'; from covid_mtnet.cli import main; sys.exit(main())"
+    return subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, cwd=installed)
+
+
+def test_a_wheel_holds_everything_that_a_run_needs(installed):
+    assert "covid_mtnet 0." in run(installed, "--version").stdout
+    (installed / "data").mkdir(exist_ok=True)
+    status = run(installed, "data", "status", "--data", "data")
+    assert status.returncode == 0 and "pneumonia_xray" in status.stdout and "CC BY 4.0" in status.stdout
+    dry = run(installed, "reproduce", "--dry-run")
+    assert dry.returncode == 0 and "1 of 1 tasks to run" in dry.stdout, dry.stderr
+    assert (installed / "site" / "bin" / "covid-mtnet").exists()
+    share = installed / "site" / "covid_mtnet" / "share"
+    assert {"Snakefile", "config", "data_manifests", "nbs"} <= {p.name for p in share.iterdir()}
+
+
+def test_the_lock_names_no_address_and_no_path():
+    assert not list(faults((TOP / "requirements.lock").read_text()))
+    assert list(faults("a==1 \\\n    --hash=sha256:00\n--index-url https://example.org/simple")) and list(faults("b==2"))
+
+
+def test_every_requirement_is_locked():
+    names = re.findall(r"^    ([a-z0-9-]+)>=", (TOP / "settings.ini").read_text(), re.M)
+    locked = set(re.findall(r"^([a-z0-9-]+)==", (TOP / "requirements.lock").read_text(), re.M))
+    assert names and set(names) <= locked
+
+
+def test_the_readme_is_the_index_notebook_and_its_numbers_are_the_results():
+    from covid_mtnet.report import markdown_table
+    readme = (TOP / "README.md").read_text()
+    assert markdown_table("laptop", TOP / "results") in readme
+    for cell in re.findall(r"^## .*$", "".join("".join(c["source"]) + "\n" for c in __import__("json").loads((TOP / "nbs" / "index.ipynb").read_text())["cells"] if c["cell_type"] == "markdown"), re.M): assert cell in readme
+    for target in re.findall(r"\]\(([^)#]+)\)", readme): assert target.startswith("http") or (TOP / target).exists(), target
