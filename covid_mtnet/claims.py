@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['UNITS', 'attainable', 'smallest_n', 'verdict', 'shown', 'claims', 'figure_list', 'granularity', 'claims_table']
 
-# %% ../nbs/api/82_claims.ipynb #f5954a81
+# %% ../nbs/api/82_claims.ipynb #f84e7fca
 import math
+from fractions import Fraction
 
 import pandas as pd
 
 from .core import resource
 
-# %% ../nbs/api/82_claims.ipynb #f3f7ca9b
+# %% ../nbs/api/82_claims.ipynb #07e2aeb1
 def attainable(
     printed:float, # The number as printed, e.g. 87.26
     n:int, # Images
@@ -20,12 +21,12 @@ def attainable(
     scale:float=100., # 100 for percentages, 1 for fractions
 )->dict: # attainable (bool), below and above: (k, k/n * scale), the nearest counts
     "Is there a k with k/n printed like this, rounded or truncated?"
-    shown = lambda k: k / n * scale
-    cut = lambda v: math.floor(v * 10 ** decimals + 1e-9) / 10 ** decimals
-    k = math.floor(printed / scale * n + 1e-9)
-    near = [i for i in (k, k + 1) if 0 <= i <= n]
-    fits = any(abs(f(shown(i)) - printed) < 10 ** -decimals / 100 for i in near for f in (lambda v: round(v, decimals), cut))
-    return dict(attainable=fits, below=(k, shown(k)), above=(min(k + 1, n), shown(min(k + 1, n))))
+    digits, unit = 10 ** decimals, Fraction(str(scale)) / n
+    target = Fraction(round(float(printed) * digits), digits)
+    k = min(math.floor(target / unit), n)
+    near = sorted({k, min(k + 1, n)})
+    fits = any(abs(i * unit - target) <= Fraction(1, 2 * digits) or 0 <= i * unit - target < Fraction(1, digits) for i in near)
+    return dict(attainable=fits, below=(k, float(k * unit)), above=(near[-1], float(near[-1] * unit)))
 
 
 def smallest_n(
@@ -63,7 +64,7 @@ def shown(
     "Our value on the paper's scale."
     return value * UNITS.get(claim["unit"], 1.)
 
-# %% ../nbs/api/82_claims.ipynb #3cbfc343
+# %% ../nbs/api/82_claims.ipynb #44958bee
 def claims()->pd.DataFrame: # Text columns of config/claims.csv
     "All claims of the paper."
     return pd.read_csv(resource("config", "claims.csv"), dtype=str, keep_default_na=False)
@@ -78,10 +79,11 @@ def granularity(
     claim:dict, # Row of claims.csv
 )->str: # yes, or the nearest counts; "" where the claim is not a share of n
     "The column `attainable`, computed."
-    if not claim["n"] or claim["unit"] != "%" or int(claim["n"]) < 2: return ""
-    a = attainable(float(claim["printed"]), int(claim["n"]))
+    if not claim["of"] or claim["unit"] != "%": return ""
+    n, decimals = int(claim["of"]), len(claim["printed"].partition(".")[2])
+    a = attainable(float(claim["printed"]), n, decimals)
     (k, low), (m, high) = a["below"], a["above"]
-    return "yes" if a["attainable"] else f"no: {k}/{claim['n']} = {low:.2f}, {m}/{claim['n']} = {high:.2f}"
+    return f"yes, of {n:,}" if a["attainable"] else f"no: {k}/{n} = {low:.{decimals}f}, {m}/{n} = {high:.{decimals}f}"
 
 # %% ../nbs/api/82_claims.ipynb #d5f6f5b9
 def _ours(claim, row):

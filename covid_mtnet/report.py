@@ -5,14 +5,15 @@
 # %% auto #0
 __all__ = ['KEPT', 'finished', 'report', 'keep', 'markdown_table', 'verify', 'verify_main']
 
-# %% ../nbs/api/86_report.ipynb #adeb20be
+# %% ../nbs/api/86_report.ipynb #3ac9007b
 import base64, math, os, shutil
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 import yaml
 
-from .claims import claims_table, figure_list
+from .claims import claims, claims_table, figure_list
 from .core import InputError, atomic_path, read_json, resource, sha256, write_text
 from .graph import load_profile
 
@@ -47,20 +48,27 @@ def _extra(folder): return [p for p in sorted((folder / "figures").glob("*.png")
 
 def _text(path): return path.read_text(encoding="utf-8") if path.exists() else ""
 
-# %% ../nbs/api/86_report.ipynb #c972fdd0
+# %% ../nbs/api/86_report.ipynb #909cebfa
+def _set(name, phantom):
+    "Title, licence and faults of a set; phantoms have none of the real set's."
+    from covid_mtnet.manifests import load
+    if phantom: return dict(name=name, title=f"phantoms in the place of {name}", licence="CC0-1.0", faults=["Synthetic images: they say nothing about patients."])
+    try: return dict(name=name, **{k: load(name).meta[k] for k in ("title", "licence", "faults")})
+    except InputError as e: return dict(name=name, title=name, licence="not known here", faults=[str(e)])
+
+
 def _task(name, folder):
     "What the report says of one task."
-    from covid_mtnet.manifests import load
     m, p = read_json(folder / "metrics.json"), read_json(folder / "provenance.json")
     number = lambda v: "" if v is None else f"{v:,}" if isinstance(v, int) else f"{v:.4f}"
     rows = [dict(name=r["name"], value=number(r["value"]), low=number(r.get("low")), high=number(r.get("high")), n=r.get("n") or "", method=r["method"]) for r in m["rows"]]
-    sets = [dict(name=s, **{k: load(s).meta[k] for k in ("title", "licence", "faults")}) for s in p.get("manifests", {})]
+    sets = [_set(s, m["phantom"]) for s in p.get("manifests", {})]
     shown = folder / "figures" / "attribution.csv"
-    return dict(name=name, phantom=m["phantom"], profile=m["profile"], rows=rows, sets=sets, extra=_extra(folder), parameters=yaml.safe_load(_text(folder / "parameters.yaml")) or {},
+    return dict(name=name, phantom=m["phantom"], profile=m["profile"], committed=bool(_results()) and _results().resolve() in folder.resolve().parents, rows=rows, sets=sets, extra=_extra(folder), parameters=yaml.safe_load(_text(folder / "parameters.yaml")) or {},
                 provenance={k: v for k, v in p.items() if k not in ("outputs", "versions", "manifests")}, versions=p.get("versions", {}),
                 minutes=p.get("wall_seconds", 0) / 60, memory=p.get("peak_memory_mib", 0), attribution=pd.read_csv(shown, keep_default_na=False).to_dict("records") if shown.exists() else [])
 
-# %% ../nbs/api/86_report.ipynb #04d52d78
+# %% ../nbs/api/86_report.ipynb #703c1c58
 def _render(template, **given):
     import jinja2
     env = jinja2.Environment(autoescape=template.endswith(".html.j2"), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
@@ -77,7 +85,8 @@ def report(
     folders, here = finished(profile, runs), Path(runs) / Path(profile).stem
     metrics = {t: read_json(f / "metrics.json") for t, f in folders.items()}
     table, found = claims_table(metrics), _figures(folders)
-    figures = [dict(f, shown=[(t, p, metrics[t]["phantom"]) for t, p in found.get(f["number"], [])]) for f in figure_list().to_dict("records")]
+    known = load_profile(profile)["tasks"]
+    figures = [dict(f, runnable=[t for t in f["tasks"].split() if t in known], shown=[(t, p, metrics[t]["phantom"]) for t, p in found.get(f["number"], [])]) for f in figure_list().to_dict("records")]
     given = dict(profile=Path(profile).stem, claims=table.to_dict("records"), counts=table["verdict"].value_counts().to_dict(), figures=figures, here=here,
                  tasks=[_task(t, f) for t, f in folders.items()], phantom=any(m["phantom"] for m in metrics.values()))
     for name in ("html", "md"): write_text(here / f"report.{name}", _render(f"report.{name}.j2", **given))
@@ -116,43 +125,56 @@ def markdown_table(
     line = lambda cells: "| " + " | ".join(map(str, cells)) + " |"
     return "\n".join([line(table.columns), line(["---"] * table.shape[1]), *(line(r) for r in table.to_numpy())])
 
-# %% ../nbs/api/86_report.ipynb #b0fdf690
+# %% ../nbs/api/86_report.ipynb #c69d706f
+def _same(x, y):
+    "Equal, as JSON keeps numbers; NaN is stored as nothing."
+    x, y = (None if v != v else v for v in (x, y))
+    if any(v is None or isinstance(v, str) for v in (x, y)): return x == y
+    return math.isclose(x, y, rel_tol=1e-6, abs_tol=1e-9)
+
+
 def _differences(task_dir, stored, again):
     "Rows that differ, are missing or are not explained by the predictions."
     a, b = {r["id"]: r for r in stored}, {r["id"]: r for r in again}
+    for i, k in Counter(r["id"] for r in stored).items():
+        if k > 1: yield f"{task_dir}: {i}: {k} rows of this name in metrics.json"
     for i in sorted(set(b) - set(a)): yield f"{task_dir}: {i}: missing from metrics.json"
     for i in sorted(set(a) - set(b)): yield f"{task_dir}: {i}: cannot be recomputed from what is stored"
     for i in sorted(set(a) & set(b)):
-        for k in ("value", "low", "high", "n"):
-            x, y = (None if v is None or v != v else float(v) for v in (a[i].get(k), b[i].get(k)))
-            if (x is None) != (y is None) or x is not None and not math.isclose(x, y, rel_tol=1e-6, abs_tol=1e-9): yield f"{task_dir}: {i}: {k} is {a[i].get(k)}, recomputed {b[i].get(k)}"
+        for k in ("value", "low", "high", "n", "name", "unit", "method"):
+            if not _same(a[i].get(k), b[i].get(k)): yield f"{task_dir}: {i}: {k} is {a[i].get(k)}, recomputed {b[i].get(k)}"
 
 
 def _files(task_dir):
     "Stored files whose hash is not the one in provenance.json."
-    for name, known in read_json(task_dir / "provenance.json")["outputs"].items():
+    listed = read_json(task_dir / "provenance.json")["outputs"]
+    yield from (f"{task_dir / n}: expected its hash in provenance.json, found none" for n in ("metrics.json", "predictions.csv") if (task_dir / n).exists() and n not in listed)
+    for name, known in listed.items():
         path = task_dir / name
         if path.suffix == ".h5": continue
         if not path.exists(): yield f"{path}: expected the file that provenance.json lists, found nothing"
         elif sha256(path) != known: yield f"{path}: expected sha256 {known}, found {sha256(path)}"
 
-# %% ../nbs/api/86_report.ipynb #eba67020
+# %% ../nbs/api/86_report.ipynb #65c81029
 def verify(
     results=None, # Folder of results; None: the project's
 )->tuple[list, int]: # Problems as sentences, and how many numbers were recomputed
     "Recompute every number of results/ and compare."
     from covid_mtnet.evaluation import recompute
-    folder, problems, count = Path(results) if results else resource("results"), [], 0
+    folder, problems, count, known = Path(results) if results else resource("results"), [], 0, set(claims()["id"])
     if not folder.is_dir(): raise InputError(folder, "a folder of results", "nothing there")
     tasks = sorted(p for p in folder.glob("*/*") if p.is_dir())
     if not tasks: problems.append(f"{folder}: expected results/<profile>/<task>, found nothing")
     for task_dir in tasks:
         try:
             stored = read_json(task_dir / "metrics.json")
-            problems += [*_files(task_dir), *_differences(task_dir, stored["rows"], recompute(task_dir))]
+            problems += _files(task_dir)
+            problems += _differences(task_dir, stored["rows"], recompute(task_dir))
             problems += [f"{task_dir}: claim {c} points to {i}, which is not there" for c, i in stored["claims"].items() if i not in {r["id"] for r in stored["rows"]}]
+            problems += [f"{task_dir}: claim {c} is none of the paper's" for c in stored["claims"] if c not in known]
             count += len(stored["rows"])
-        except (InputError, KeyError) as e: problems.append(f"{task_dir}: {e}")
+        except InputError as e: problems.append(f"{task_dir}: {e}")
+        except (LookupError, TypeError, ValueError, AttributeError, OSError) as e: problems.append(f"{task_dir}: cannot be read: {type(e).__name__}: {e}")
     return problems, count
 
 

@@ -122,3 +122,45 @@ def test_a_run_is_shown_with_its_verdicts_and_phantoms_are_marked(account, tmp_p
         assert html.count('class="missing">not run') == 14 and "data:image/png;base64," in html and "(pneumonia_xray/figures/fig10_roc.png)" in md
         assert ("phantom images" in html) == phantom and (">phantom run<" in html) == phantom
         if phantom: assert 'class="v-reproduced"' not in html
+
+
+BREAK = {"empty": "", "ragged": "a,b\n1,2\n1,2,3\n", "words": "path,group,split,label,probability\na,b,test,1,x\n"}
+@pytest.mark.parametrize("text", BREAK.values(), ids=BREAK)
+def test_broken_predictions_are_a_problem_not_a_crash(copy, text):
+    task = copy / "laptop" / "pneumonia_xray"
+    (task / "predictions.csv").write_text(text); restamp(task)
+    problems, _ = report.verify(copy)
+    assert problems and str(task) in problems[0]
+
+
+FORGE = {"a second row of the same name": (lambda m: m["rows"].insert(0, dict(next(r for r in m["rows"] if r["id"] == "test.auc"), value=.999)), "test.auc: 2 rows"),
+         "a flattering name": (lambda m: next(r for r in m["rows"] if r["id"] == "val.auc").update(name="test ROC AUC"), "val.auc: name is"),
+         "a claim of no paper": (lambda m: m["claims"].update(Z9="test.auc"), "claim Z9"),
+         "a word for a number": (lambda m: m["rows"][3].update(value="high"), "value is high"),
+         "no rows": (lambda m: m.update(rows=None), "cannot be read")}
+@pytest.mark.parametrize("change, said", FORGE.values(), ids=FORGE)
+def test_forged_metrics_are_named(copy, change, said):
+    task = copy / "laptop" / "pneumonia_xray"
+    m = read_json(task / "metrics.json")
+    change(m); write_json(task / "metrics.json", m); restamp(task)
+    assert any(said in p for p in report.verify(copy)[0])
+
+
+def test_unlisted_files_are_named(copy):
+    task = copy / "laptop" / "pneumonia_xray"
+    write_json(task / "provenance.json", dict(read_json(task / "provenance.json"), outputs={}))
+    assert any("predictions.csv: expected its hash" in p for p in report.verify(copy)[0])
+
+
+def test_phantoms_do_not_borrow_the_licence_of_patients(account, tmp_path):
+    task = tmp_path / "smoke" / "pneumonia_xray"
+    shutil.copytree(account / "laptop" / "pneumonia_xray", task)
+    write_json(task / "metrics.json", dict(read_json(task / "metrics.json"), phantom=True, profile="smoke"))
+    html = report.report("smoke", tmp_path)[0].read_text()
+    assert "phantoms in the place of pneumonia_xray" in html and "CC BY 4.0" not in html
+
+
+def test_the_committed_account_stands_in_and_says_so(account, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "_results", lambda: account)
+    html, md = (p.read_text() for p in report.report("laptop", tmp_path))
+    assert "committed account in results/laptop" in html and "committed account in results/laptop" in md
