@@ -6,8 +6,8 @@
 __all__ = ['SHIFT', 'precision', 'set_seed', 'replicated', 'learning_rate', 'epoch_order', 'Batches', 'with_augmentation',
            'predict', 'shifted', 'save_state', 'load_state', 'Adam', 'Averaged', 'Bar', 'print_row', 'run_epoch', 'fit']
 
-# %% ../nbs/api/50_training.ipynb #cac3b35d
-import contextlib, functools, json, math, shutil, time
+# %% ../nbs/api/50_training.ipynb #fc8cfed4
+import contextlib, functools, json, math, shutil, time, warnings
 from pathlib import Path
 
 import keras
@@ -32,16 +32,19 @@ def _has_bfloat16():
     cpu = Path("/proc/cpuinfo")
     return cpu.exists() and bool({"avx512_bf16", "amx_bf16", "bf16"} & set(cpu.read_text().split("flags", 1)[-1].split("\n", 1)[0].split()))
 
-# %% ../nbs/api/50_training.ipynb #838c7313
+# %% ../nbs/api/50_training.ipynb #81e22775
 def set_seed(
     seed:int, # Seed of weights, dropout and shuffling
-    deterministic:bool=True, # Forbid operations whose result depends on the order of threads
+    deterministic:bool=True, # Allow no result that depends on the order of threads; call it before anything is computed
 ):
-    "Make a run repeatable."
+    "Make a run repeatable to the last bit on the CPU."
     keras.utils.set_random_seed(seed)
-    if deterministic and keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-        tf.config.experimental.enable_op_determinism()
+    if not deterministic or keras.backend.backend() != "tensorflow": return
+    import tensorflow as tf
+    tf.config.experimental.enable_op_determinism()
+    if tf.config.threading.get_inter_op_parallelism_threads() == 1: return
+    try: tf.config.threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError: warnings.warn("TensorFlow has already started: two runs will differ in the last digits; call set_seed first")
 
 # %% ../nbs/api/50_training.ipynb #2210ff62
 @functools.cache

@@ -10,8 +10,8 @@ from covid_mtnet.irrcnn import irrcnn
 from covid_mtnet.phantoms import xray
 
 run_dir, epochs = sys.argv[1], int(sys.argv[2])
-training.precision("float32")
 training.set_seed(3)
+training.precision("float32")
 pictures = [xray(s, label=("normal", "pneumonia")[s % 2], size=32) for s in range(48)]
 x = np.stack([(p.image * 255).astype(np.uint8)[..., None] for p in pictures])
 y = np.arange(48) % 2
