@@ -168,6 +168,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'covid_mtnet.images._limits': ('api/images.html#_limits', 'covid_mtnet/images.py'),
                                     'covid_mtnet.images._luminance': ('api/images.html#_luminance', 'covid_mtnet/images.py'),
                                     'covid_mtnet.images._open': ('api/images.html#_open', 'covid_mtnet/images.py'),
+                                    'covid_mtnet.images._pages': ('api/images.html#_pages', 'covid_mtnet/images.py'),
                                     'covid_mtnet.images._sample': ('api/images.html#_sample', 'covid_mtnet/images.py'),
                                     'covid_mtnet.images._values': ('api/images.html#_values', 'covid_mtnet/images.py'),
                                     'covid_mtnet.images.clip_scale': ('api/images.html#clip_scale', 'covid_mtnet/images.py'),

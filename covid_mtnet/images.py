@@ -98,28 +98,31 @@ class Image:
     pixels:np.ndarray # float32 (H, W) or (D, H, W) in [0, 1]
     info:dict = field(default_factory=dict) # format, mode, size, value_min, value_max, low, high, pages
 
-# %% ../nbs/api/10_images.ipynb #3fb9bd1c
+# %% ../nbs/api/10_images.ipynb #0fc4b385
+def _pages(picture, name):
+    "The values of every page, turned as EXIF says."
+    many = picture.format == "TIFF" and getattr(picture, "n_frames", 1) > 1
+    try: pages = [_values(ImageOps.exif_transpose(p)) for p in (ImageSequence.Iterator(picture) if many else [picture])]
+    except Exception as e: raise InputError(name, "a whole image", f"{type(e).__name__}: {e}") from None
+    kinds = {(v.shape, str(v.dtype)) for v in pages}
+    if len(kinds) > 1: raise InputError(name, "pages of one size and depth", sorted(kinds))
+    return pages
+
+
 def read_image(
     src, # Path, or the bytes of a file
     name=None, # Named in errors; by default the path
 )->Image: # Grey values in [0, 1] and what is known of the file
     "Read a PNG, JPEG or TIFF of any depth; EXIF orientation is applied."
     picture, name = _open(src, name)
-    form, pages = picture.format, []
-    try:
-        for page in ImageSequence.Iterator(picture) if getattr(picture, "n_frames", 1) > 1 and form == "TIFF" else [picture]:
-            page = ImageOps.exif_transpose(page)
-            pages.append((page, _values(page)))
-    except Exception as e: raise InputError(name, "a whole image", f"{type(e).__name__}: {e}") from None
-    kinds = {(v.shape, str(v.dtype)) for _, v in pages}
-    if len(kinds) > 1: raise InputError(name, "pages of one size and depth", sorted(kinds))
-    values = np.stack([v for _, v in pages]) if len(pages) > 1 else pages[0][1]
+    pages = _pages(picture, name)
+    values = np.stack(pages) if len(pages) > 1 else pages[0]
     if not np.isfinite(values).all(): raise InputError(name, "finite grey values", "NaN or infinity")
     low, high = _limits(picture, values)
-    info = dict(format=form, mode=picture.mode, size=values.shape, pages=len(pages), value_min=float(values.min()), value_max=float(values.max()), low=low, high=high)
+    info = dict(format=picture.format, mode=picture.mode, size=values.shape, pages=len(pages), value_min=float(values.min()), value_max=float(values.max()), low=low, high=high)
     return Image(clip_scale(values, low, high), info)
 
-
+# %% ../nbs/api/10_images.ipynb #97877465
 def read_values(
     src, # Path, or the bytes of a file
     name=None, # Named in errors

@@ -201,7 +201,7 @@ def _masks(p):
     dense = p.infection & (p.image > np.median(p.image[p.infection]) if p.infection.any() else False)
     return dict(lung_mask=p.lungs, infection_mask=p.infection, ggo_mask=p.infection & ~dense, consolidation_mask=dense, label_map=p.infection + 1 * dense)
 
-# %% ../nbs/api/12_phantoms.ipynb #da328945
+# %% ../nbs/api/12_phantoms.ipynb #cdda11ab
 def _rows(name, n, size, seed):
     "Files and manifest rows of one set."
     make, kinds, files, rows = (ct if "ct" in name.split("_") else xray), list(KINDS[name].items()), {}, []
@@ -217,7 +217,7 @@ def _rows(name, n, size, seed):
         rows.append(row | dict(sha256=sha256(files[f"{stem}.png"]), bytes=len(files[f"{stem}.png"])))
     return files, pd.DataFrame(rows)
 
-
+# %% ../nbs/api/12_phantoms.ipynb #7656fafd
 def write_root(
     root, # Data root to write
     n=60, # Images per set, or a dict set -> images

@@ -155,7 +155,7 @@ def _files(task_dir):
         if not path.exists(): yield f"{path}: expected the file that provenance.json lists, found nothing"
         elif sha256(path) != known: yield f"{path}: expected sha256 {known}, found {sha256(path)}"
 
-# %% ../nbs/api/86_report.ipynb #65c81029
+# %% ../nbs/api/86_report.ipynb #a859c3a9
 def verify(
     results=None, # Folder of results; None: the project's
 )->tuple[list, int]: # Problems as sentences, and how many numbers were recomputed
@@ -177,7 +177,7 @@ def verify(
         except (LookupError, TypeError, ValueError, AttributeError, OSError) as e: problems.append(f"{task_dir}: cannot be read: {type(e).__name__}: {e}")
     return problems, count
 
-
+# %% ../nbs/api/86_report.ipynb #7099c9e9
 def verify_main(
     results=None, # Folder of results; None: the project's
 )->int: # 0 if every number holds, else 1
