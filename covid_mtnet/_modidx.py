@@ -364,5 +364,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'covid_mtnet.training.save_state': ('api/training.html#save_state', 'covid_mtnet/training.py'),
                                       'covid_mtnet.training.set_seed': ('api/training.html#set_seed', 'covid_mtnet/training.py'),
                                       'covid_mtnet.training.shifted': ('api/training.html#shifted', 'covid_mtnet/training.py'),
+                                      'covid_mtnet.training.stalled': ('api/training.html#stalled', 'covid_mtnet/training.py'),
                                       'covid_mtnet.training.with_augmentation': ( 'api/training.html#with_augmentation',
                                                                                   'covid_mtnet/training.py')}}}

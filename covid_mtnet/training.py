@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SHIFT', 'precision', 'set_seed', 'replicated', 'learning_rate', 'epoch_order', 'Batches', 'with_augmentation',
-           'predict', 'shifted', 'save_state', 'load_state', 'Adam', 'Averaged', 'Bar', 'print_row', 'run_epoch', 'fit']
+           'predict', 'shifted', 'save_state', 'load_state', 'Adam', 'Averaged', 'Bar', 'print_row', 'stalled',
+           'run_epoch', 'fit']
 
 # %% ../nbs/api/50_training.ipynb #fc8cfed4
 import contextlib, functools, json, math, shutil, time, warnings
@@ -215,7 +216,7 @@ class Averaged:
         if self.model.optimizer.use_ema:
             for v, k in zip(self.model.trainable_variables, self.kept): v.assign(k)
 
-# %% ../nbs/api/50_training.ipynb #0258a49f
+# %% ../nbs/api/50_training.ipynb #6be1d47d
 class Bar(keras.callbacks.Callback):
     "A progress bar over the steps of one epoch, with the loss so far."
     def __init__(self, desc): super().__init__(); self.desc = desc
@@ -231,9 +232,21 @@ class Bar(keras.callbacks.Callback):
 
 def print_row(
     row:dict, # One epoch of the history
+    epochs:int, # Epochs in all
 ):
-    "The default log: one line per epoch."
-    print("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()), flush=True)
+    "The default log: one line per epoch, and how long the rest will take."
+    left = (epochs - row["epoch"]) * row["seconds"] / 60
+    print("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()) + f"  about {left:.0f} min left", flush=True)
+
+
+def stalled(
+    history:list, # Rows so far
+    column:str, # Number to be maximised
+    patience:int, # Epochs without a better one before training stops; 0 never stops
+)->bool: # Stop?
+    "Early stopping as a pure function of the history, so that a resumed run stops where an uninterrupted one does."
+    values = [row[column] for row in history]
+    return bool(patience and values and len(values) - 1 - values.index(max(values)) >= patience)
 
 # %% ../nbs/api/50_training.ipynb #3634a045
 def run_epoch(
@@ -252,7 +265,7 @@ def run_epoch(
     with Averaged(model): row.update(validate(model))
     return dict(row, seconds=time.perf_counter() - began)
 
-# %% ../nbs/api/50_training.ipynb #5ff5e2e8
+# %% ../nbs/api/50_training.ipynb #3b71b50f
 def fit(
     network:keras.Model, # Takes float images in [0, 1]
     batches:Batches, # Training batches
@@ -266,7 +279,8 @@ def fit(
     decay:float=0., # Decoupled weight decay; 0 is Adam [P]
     average:float=0., # Momentum of the averaged weights; 0 switches them off [C]
     key:str="", # What the run depends on; a checkpoint with another key is refused
-    log=print_row, # Called with the row of every finished epoch
+    log=print_row, # Called with the row of every finished epoch and the number of epochs
+    stop=lambda history: False, # history -> bool, asked before every epoch
 )->tuple[keras.Model, list]: # The trained augmented model (averaged weights) and its history
     "Train, or go on where a killed run stopped; write model.weights.h5 at the end."
     model, run_dir = with_augmentation(network), Path(run_dir)
@@ -276,9 +290,10 @@ def fit(
     checkpoint = run_dir / "checkpoint.npz"
     history = load_state(checkpoint, model, key) if checkpoint.exists() else []
     for epoch in range(len(history), epochs):
+        if stop(history): break
         history.append(run_epoch(model, batches, validate, epoch, epochs, learning_rate(epoch, epochs, rate, schedule)))
         save_state(checkpoint, model, history, key)
-        log(history[-1])
+        log(history[-1], epochs)
     Averaged(model).__enter__()
     with atomic_path(run_dir / "model.weights.h5") as p: network.save_weights(p)
     return model, history
