@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TRUTH', 'DETECTION', 'PALETTE', 'use_style', 'footer', 'image_rows', 'learning_curves', 'roc_figure',
-           'confusion_figure', 'stages', 'draw_network', 'draw_unit', 'pipeline_figure']
+           'confusion_figure', 'intervals', 'stages', 'draw_network', 'draw_unit', 'pipeline_figure']
 
 # %% ../nbs/api/65_figures.ipynb #ced685db
 import matplotlib.pyplot as plt
@@ -101,6 +101,21 @@ def confusion_figure(
         text = [[f"{int(m[i, j])}\n{share[i, j]:.1%}" for j in (0, 1)] for i in (0, 1)]
         sns.heatmap(share, annot=np.array(text), fmt="", cmap="Blues", vmin=0, vmax=1, cbar=False, square=True, ax=ax, xticklabels=classes, yticklabels=classes)
         ax.set(title=title, xlabel="called", ylabel="true")
+    return footer(fig, phantom, note)
+
+# %% ../nbs/api/65_figures.ipynb #86289bb7
+def intervals(
+    rows:dict, # Label -> dict with value, low, high
+    xlabel:str, # Name of the horizontal axis
+    phantom:bool, # Synthetic images?
+    note:str="", # Footer
+): # Figure
+    "Values with their 95 % intervals, one under the other."
+    fig, ax = plt.subplots(figsize=(5.6, .42 * len(rows) + .9), layout="constrained")
+    for i, r in enumerate(rows.values()):
+        ax.plot([r["low"], r["high"]], [i, i], color=PALETTE[0], lw=2)
+        ax.plot(r["value"], i, "o", color=PALETTE[0]); ax.annotate(f"{r['value']:.3f}", (r["value"], i), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=7.5)
+    ax.set(xlabel=xlabel, yticks=range(len(rows)), yticklabels=list(rows), ylim=(len(rows) - .4, -.7))
     return footer(fig, phantom, note)
 
 # %% ../nbs/api/65_figures.ipynb #d82dcba0

@@ -166,7 +166,7 @@ def _add_metrics(self,
 
 Run.history, Run.metrics = _add_history, _add_metrics
 
-# %% ../nbs/api/80_runs.ipynb #5ffc53d4
+# %% ../nbs/api/80_runs.ipynb #1e776ac6
 def _finish(self,
     **extra, # Further facts for provenance.json
 )->dict: # The provenance
@@ -177,7 +177,7 @@ def _finish(self,
                 wall_seconds=round(time.time() - self.began, 1), peak_memory_mib=round(rusage.getrusage(rusage.RUSAGE_SELF).ru_maxrss * scale / 2 ** 20),
                 outputs={p.relative_to(self.folder).as_posix(): sha256(p) for p in files}, **extra)
     write_json(self.folder / "provenance.json", note)
-    (self.folder / "checkpoint.npz").unlink(missing_ok=True)
+    for p in self.folder.rglob("checkpoint.npz"): p.unlink()
     return {k: note[k] for k in ("backend", "device", "precision", "wall_seconds", "peak_memory_mib")}
 
 

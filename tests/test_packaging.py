@@ -49,7 +49,7 @@ def test_a_wheel_holds_everything_that_a_run_needs(installed):
     status = run(installed, "data", "status", "--data", "data")
     assert status.returncode == 0 and "pneumonia_xray" in status.stdout and "CC BY 4.0" in status.stdout
     dry = run(installed, "reproduce", "--dry-run")
-    assert dry.returncode == 0 and "1 of 1 tasks to run" in dry.stdout, dry.stderr
+    assert dry.returncode == 0 and "2 of 2 tasks to run" in dry.stdout, dry.stderr
     assert (installed / "site" / "bin" / "covid-mtnet").exists()
     share = installed / "site" / "covid_mtnet" / "share"
     assert {"Snakefile", "config", "data_manifests", "nbs"} <= {p.name for p in share.iterdir()}

@@ -26,7 +26,7 @@ def account(tmp_path_factory):
     stored = evaluation.write_predictions(folder / "predictions.csv", frame)
     from covid_mtnet.irrcnn import irrcnn
     rows = evaluation.classification_rows(stored) + evaluation.fact_rows(files, irrcnn(**NETWORK).count_params())
-    write_json(folder / "metrics.json", dict(task="pneumonia_xray", profile="laptop", rows=rows, claims={"P1": "test.accuracy@val", "P3": "test.auc"}, set="pneumonia_xray",
+    write_json(folder / "metrics.json", dict(task="pneumonia_xray", profile="laptop", rows=rows, claims={"P1": "test.accuracy@val", "P3": "test.auc"}, kind="classification", set="pneumonia_xray",
                                              positive="PNEUMONIA", network=NETWORK, phantom=False))
     outputs = {n: sha256(folder / n) for n in ("predictions.csv", "metrics.json")}
     write_json(folder / "provenance.json", dict(outputs=outputs, manifests={"pneumonia_xray": "x"}, backend="tensorflow", device="cpu", precision="float32", seed=0, wall_seconds=60, peak_memory_mib=1))
