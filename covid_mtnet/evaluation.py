@@ -215,14 +215,31 @@ def _check_against_manifest(frame, name, positive, where):
         have = dict(label=r["label"], group=r["group"], split=split)
         if want != have: raise InputError(f"{where}, {r['path']}", want, have)
 
-# %% ../nbs/api/60_evaluation.ipynb #f5f4e17e
-def _classification(metrics, frame):
+# %% ../nbs/api/60_evaluation.ipynb #64a93e1a
+def _classification(metrics, task_dir):
     from covid_mtnet.irrcnn import irrcnn
     from covid_mtnet.manifests import load
+    frame = _checked(metrics, task_dir)
     return classification_rows(frame) + fact_rows(load(metrics["set"]).files, irrcnn(**metrics["network"]).count_params())
 
 
-KINDS = {"classification": _classification, "comparison": lambda metrics, frame: comparison_rows(frame)}
+def _checked(metrics, task_dir):
+    frame = read_predictions(task_dir / "predictions.csv")
+    _check_against_manifest(frame, metrics["set"], metrics["positive"], task_dir / "predictions.csv")
+    return frame
+
+
+def _segmentation(metrics, task_dir):
+    from covid_mtnet.masks import recompute_rows
+    return recompute_rows(metrics, task_dir)
+
+
+def _infection(metrics, task_dir):
+    from covid_mtnet.infection import recompute_rows
+    return recompute_rows(metrics, task_dir)
+
+
+KINDS = {"classification": _classification, "comparison": lambda metrics, task_dir: comparison_rows(_checked(metrics, task_dir)), "segmentation": _segmentation, "infection": _infection}
 
 
 def recompute(
@@ -231,7 +248,6 @@ def recompute(
     "Every number of a finished run again, from its predictions and the manifest."
     task_dir = Path(task_dir)
     metrics = read_json(task_dir / "metrics.json")
-    frame = read_predictions(task_dir / "predictions.csv")
+    if not (task_dir / "predictions.csv").exists(): raise InputError(task_dir / "predictions.csv", "stored predictions", "nothing there")
     if metrics["phantom"]: raise InputError(task_dir, "a run on real images", "a phantom run, which is not evidence")
-    _check_against_manifest(frame, metrics["set"], metrics["positive"], task_dir / "predictions.csv")
-    return KINDS[metrics["kind"]](metrics, frame)
+    return KINDS[metrics["kind"]](metrics, task_dir)

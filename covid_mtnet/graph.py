@@ -14,7 +14,7 @@ import yaml
 
 from .core import InputError, digest, library, read_json, resource, sha256, write_json
 
-# %% ../nbs/api/84_graph.ipynb #ba992fb1
+# %% ../nbs/api/84_graph.ipynb #85af5e41
 FIELDS = {"notebook", "needs", "data", "outputs", "minutes", "expect", "parameters"}
 
 
@@ -29,7 +29,7 @@ def load_profile(
     except yaml.YAMLError as e: raise InputError(path, "valid YAML", str(e).replace("\n", " ")) from None
     for name, task in text["tasks"].items():
         if FIELDS - set(task) or set(task) - FIELDS: raise InputError(f"{path}, task {name}", f"the fields {', '.join(sorted(FIELDS))}", f"{', '.join(sorted(task))}")
-        for n in task["needs"]:
+        for n in task["needs"].values():
             if n not in text["tasks"]: raise InputError(f"{path}, task {name}", f"needs among {', '.join(text['tasks'])}", n)
     return dict(name=path.stem, tasks=text["tasks"], phantoms=text.get("phantoms"))
 
@@ -96,7 +96,7 @@ def write_stamp(
     write_json(path, content)
     return True
 
-# %% ../nbs/api/84_graph.ipynb #bb3138eb
+# %% ../nbs/api/84_graph.ipynb #f6085580
 def rules(
     profile:str, # Name or file of a profile
     runs:str="runs", # Folder of all runs
@@ -108,9 +108,9 @@ def rules(
     if p["phantoms"]: root, first = str(folder / "data"), [_phantoms(folder, p["phantoms"])]
     for name, t in p["tasks"].items():
         write_stamp(folder / ".stamps" / f"{name}.json", stamp(t, None if p["phantoms"] else root))
-        given = dict(t["parameters"], profile=p["name"], **({"data_root": root} if p["phantoms"] else {}))
+        given = dict(t["parameters"], profile=p["name"], **{k: str(folder / n) for k, n in t["needs"].items()}, **({"data_root": root} if p["phantoms"] else {}))
         write_stamp(folder / ".stamps" / f"{name}.parameters.json", given)
-        made[name] = dict(input=[*first, folder / ".stamps" / f"{name}.json", *(folder / n / "provenance.json" for n in t["needs"])],
+        made[name] = dict(input=[*first, folder / ".stamps" / f"{name}.json", *(folder / n / "provenance.json" for n in t["needs"].values())],
                           output=[folder / name / o for o in t["outputs"]], log=folder / name / "notebook.ipynb", out=folder / name,
                           notebook=find(t["notebook"]), parameters=folder / ".stamps" / f"{name}.parameters.json")
     return made

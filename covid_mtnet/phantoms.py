@@ -120,13 +120,14 @@ def _bones(rng, x, y):
     spine = np.exp(-(x / .085) ** 2) * (.8 + .2 * np.sin(y * 26))
     return .32 * ribs + .2 * collar + .26 * spine
 
-# %% ../nbs/api/12_phantoms.ipynb #89f9ee04
+# %% ../nbs/api/12_phantoms.ipynb #aad808b1
 def xray(
     seed:int, # Same seed, same phantom
     label:str=None, # normal, pneumonia or covid; None: drawn
     infected_pct:float=None, # Percentage of the lung, 0 to 100; None: drawn by class
     size:int=128, # Side in pixels
     noise:float=.02, # Standard deviation of the noise
+    texture:float=1., # Strength of bones, vessels and shading; 0: flat lungs with sharp opacities, the easiest case
 )->Phantom: # Image and truth
     "A synthetic frontal chest X-ray."
     rng = np.random.default_rng((seed, 1))
@@ -138,13 +139,13 @@ def xray(
     lungs = inside > 0
     infection = _infect(_field(rng, size, x, y, apart, lungs, label), lungs, pct)
     air = _step(inside)
-    image = .06 + .56 * np.maximum(torso, neck) - .38 * air + .12 * _step(heart, .08) + _bones(rng, x, y) * torso * (.55 + .45 * air)
-    image += air * (.05 * _noise(rng, size, 24) + .12 * np.exp(-((np.abs(x) - .2) / .14) ** 2 - ((y + .02) / .25) ** 2)) + .03 * _noise(rng, size, 4)
+    image = .06 + .56 * np.maximum(torso, neck) - .38 * (air if texture else lungs) + .12 * _step(heart, .08) + texture * _bones(rng, x, y) * torso * (.55 + .45 * air)
+    image += texture * (air * (.05 * _noise(rng, size, 24) + .12 * np.exp(-((np.abs(x) - .2) / .14) ** 2 - ((y + .02) / .25) ** 2)) + .03 * _noise(rng, size, 4))
     dense = rng.uniform(.22, .34) if label == "pneumonia" else rng.uniform(.14, .26)
-    image += dense * _soft(infection) * air * (1 + .25 * _noise(rng, size, 16))
+    image += dense * (_soft(infection) * air * (1 + .25 * texture * _noise(rng, size, 16)) if texture else infection)
     return _finish(rng, image, lungs, infection, label, noise)
 
-# %% ../nbs/api/12_phantoms.ipynb #4d0910fe
+# %% ../nbs/api/12_phantoms.ipynb #b6ace86e
 def _ct_lungs(rng, x, y):
     apart, rx, ry = rng.uniform(.38, .44), rng.uniform(.26, .33), rng.uniform(.44, .56)
     lung = np.maximum(*(_ellipse(x + s * .12 * y, y, s * apart, rng.normal(.02, .02), rx, ry) for s in (-1, 1)))
@@ -158,6 +159,7 @@ def ct(
     infected_pct:float=None, # Percentage of the lung, 0 to 100; None: drawn by class
     size:int=128, # Side in pixels
     noise:float=.02, # Standard deviation of the noise
+    texture:float=1., # Strength of vessels and uneven tissue; 0: flat lungs with sharp opacities, the easiest case
 )->Phantom: # Image and truth, window of about -820 to 330
     "A synthetic axial chest CT slice."
     rng = np.random.default_rng((seed, 2))
@@ -169,10 +171,10 @@ def ct(
     ring, angle = np.abs(body - .17), np.arctan2(y, x)
     ribs = _step(.035 - ring, .01) * (np.sin(angle * 11 + rng.uniform(0, 6)) > .1)
     spine = _step(_ellipse(x, y, 0, .5, .13, .13), .06) + .7 * _step(_ellipse(x, y, 0, .66, .05, .1), .06)
-    image = .03 + .52 * _step(body, .015) + .13 * _step(body - .12, .02) - .55 * air + .04 * _step(heart, .05) + .3 * np.maximum(ribs, spine)
-    image += air * .4 * np.maximum(0, _noise(rng, size, 40) - 1.5) + .02 * _noise(rng, size, 6) * _step(body)
+    image = .03 + .52 * _step(body, .015) + .13 * _step(body - .12, .02) - .55 * (air if texture else lungs) + .04 * _step(heart, .05) + .3 * np.maximum(ribs, spine)
+    image += texture * (air * .4 * np.maximum(0, _noise(rng, size, 40) - 1.5) + .02 * _noise(rng, size, 6) * _step(body))
     dense = rng.uniform(.34, .5) if label == "pneumonia" else rng.uniform(.2, .4)
-    image += dense * _soft(infection) * air * (1 + .25 * _noise(rng, size, 20))
+    image += dense * (_soft(infection) * air * (1 + .25 * texture * _noise(rng, size, 20)) if texture else infection)
     return _finish(rng, image, lungs, infection, label, noise)
 
 # %% ../nbs/api/12_phantoms.ipynb #9a26b6db

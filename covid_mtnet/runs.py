@@ -95,7 +95,7 @@ def provenance()->dict: # JSON-able
     return dict(device(), commit=commit or f"none: covid_mtnet {__version__}, installed", dirty=bool(_git("status", "--porcelain", "--untracked-files=no")) if commit else None,
                 lock=sha256(lock) if lock and lock.exists() else None, platform=f"{platform.system()} {platform.machine()}", versions=versions())
 
-# %% ../nbs/api/80_runs.ipynb #49bd64a4
+# %% ../nbs/api/80_runs.ipynb #b9e2394d
 class Run:
     "The folder of one run and what goes into it."
     def __init__(self,
@@ -106,7 +106,7 @@ class Run:
         precision:str="float32", # Keras policy in force
     ):
         self.folder, self.task, self.profile, self.seed, self.precision = Path(out_dir), task, profile, seed, precision
-        self.began, self.sets, self.phantom, self.shown = time.time(), {}, False, []
+        self.began, self.sets, self.phantom, self.shown, self.made_from = time.time(), {}, False, [], provenance()
         self.folder.mkdir(parents=True, exist_ok=True)
         for old in ("provenance.json", "metrics.json"): (self.folder / old).unlink(missing_ok=True)
 
@@ -166,18 +166,17 @@ def _add_metrics(self,
 
 Run.history, Run.metrics = _add_history, _add_metrics
 
-# %% ../nbs/api/80_runs.ipynb #1e776ac6
+# %% ../nbs/api/80_runs.ipynb #2958a987
 def _finish(self,
     **extra, # Further facts for provenance.json
 )->dict: # The provenance
-    "Write provenance.json and drop the checkpoint: the run is whole."
+    "Write provenance.json: the run is whole."
     scale = 1 if sys.platform == "darwin" else 1024
-    files = [p for p in sorted(self.folder.rglob("*")) if p.is_file() and p.suffix in (".json", ".csv", ".npz", ".png", ".svg", ".h5") and p.name != "checkpoint.npz"]
-    note = dict(provenance(), task=self.task, profile=self.profile, seed=self.seed, precision=self.precision, manifests=self.sets, phantom=self.phantom,
+    files = [p for p in sorted(self.folder.rglob("*")) if p.is_file() and p.suffix in (".json", ".csv", ".npz", ".png", ".svg", ".h5") and p.name != "trained.json"]
+    note = dict(self.made_from, task=self.task, profile=self.profile, seed=self.seed, precision=self.precision, manifests=self.sets, phantom=self.phantom,
                 wall_seconds=round(time.time() - self.began, 1), peak_memory_mib=round(rusage.getrusage(rusage.RUSAGE_SELF).ru_maxrss * scale / 2 ** 20),
                 outputs={p.relative_to(self.folder).as_posix(): sha256(p) for p in files}, **extra)
     write_json(self.folder / "provenance.json", note)
-    for p in self.folder.rglob("checkpoint.npz"): p.unlink()
     return {k: note[k] for k in ("backend", "device", "precision", "wall_seconds", "peak_memory_mib")}
 
 

@@ -15,7 +15,7 @@ TOP = Path(__file__).resolve().parents[1]
 WRITE = "from covid_mtnet.core import write_json\nfor f in ('metrics.json', 'provenance.json'): write_json(f'{out_dir}/{f}', dict(task=profile, profile=profile, rows=[], claims={}, phantom=True))"
 SOURCES = {"good": ["import covid_mtnet.core", WRITE],
            "bad": ["import pathlib, covid_mtnet.core", "if not pathlib.Path('mended').exists(): raise ValueError('no such luck')", WRITE],
-           "after": ["import covid_mtnet.phantoms", WRITE]}
+           "after": ["import covid_mtnet.phantoms, pathlib", "assert (pathlib.Path(good_run) / 'metrics.json').exists()", WRITE]}
 SLOW = ["import time, pathlib", "print('half way', flush=True)\nif not pathlib.Path('killed').exists(): time.sleep(90)", WRITE]
 
 
@@ -25,10 +25,10 @@ def project(folder, sources, needs):
     for name in ("settings.ini", "Snakefile", "requirements.lock"): shutil.copy(TOP / name, folder)
     tasks = {}
     for name, cells in sources.items():
-        nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(s) for s in ["out_dir = ''\nprofile = ''", *cells]])
+        nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(s) for s in ["\n".join(f"{p} = ''" for p in ("out_dir", "profile", *needs.get(name, {}))), *cells]])
         nb.cells[0].metadata["tags"] = ["parameters"]
         nbformat.write(nb, folder / f"{name}.ipynb")
-        tasks[name] = dict(notebook=f"{name}.ipynb", needs=needs.get(name, []), data=[], outputs=["metrics.json", "provenance.json"], minutes=1, expect=None, parameters={})
+        tasks[name] = dict(notebook=f"{name}.ipynb", needs=needs.get(name, {}), data=[], outputs=["metrics.json", "provenance.json"], minutes=1, expect=None, parameters={})
     (folder / "config" / "tiny.yaml").write_text(yaml.safe_dump(dict(tasks=tasks)))
     return folder
 
@@ -42,7 +42,7 @@ def reproduce(folder, *more):
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory): return project(tmp_path_factory.mktemp("tiny") / "p", SOURCES, {"after": ["good"]})
+def tiny(tmp_path_factory): return project(tmp_path_factory.mktemp("tiny") / "p", SOURCES, {"after": {"good_run": "good"}})
 
 
 def test_a_failed_notebook_is_named_and_kept_and_the_rest_goes_on(tiny):

@@ -42,7 +42,7 @@ def test_kill_minus_nine_and_resume_gives_the_same_weights(tmp_path, uninterrupt
     result, epochs = finish(start(tmp_path))
     assert epochs <= EPOCHS - 2, "it began anew instead of going on"
     assert result == uninterrupted[0]
-    assert sorted(p.name for p in tmp_path.iterdir() if not p.name.startswith(".")) == ["checkpoint.npz", "model.weights.h5"]
+    assert sorted(p.name for p in tmp_path.iterdir() if not p.name.startswith(".")) == ["model.weights.h5", "trained.json"]
 
 
 def test_the_same_seed_twice_gives_identical_predictions(tmp_path, uninterrupted):
