@@ -34,7 +34,7 @@ test: setup
 	$(call STAGE,library in sync with the notebooks,$(BIN)/python tests/check_notebooks.py)
 	$(call STAGE,lessons,KERAS_BACKEND=tensorflow TF_CPP_MIN_LOG_LEVEL=3 MPLBACKEND=Agg $(BIN)/nbdev-test nbs/api --n-workers 2 2>&1 | { grep -v -E 'port.cc|cudart_stub|cuda_platform|InitializeLog|cpu_feature|AVX' || true; })
 	$(call STAGE,smoke graph,$(BIN)/covid-mtnet reproduce)
-	$(call STAGE,pytest,TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest)
+	$(call STAGE,pytest,TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -n auto --dist loadfile)
 
 readme: setup
 	$(BIN)/jupyter nbconvert --log-level WARN --execute --inplace nbs/index.ipynb

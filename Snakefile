@@ -7,6 +7,7 @@ from covid_mtnet import graph
 
 PROFILE, RUNS, DATA = config["profile"], config.get("runs", "runs"), config.get("data", "")
 GRAPH = graph.rules(PROFILE, RUNS, DATA)
+THREADS = graph.threads(PROFILE, workflow.cores)
 RUN = " ".join(map(shlex.quote, [sys.executable, "-m", "covid_mtnet.cli", "task", PROFILE, "--runs", RUNS, *(["--data", DATA] if DATA else [])]))
 
 
@@ -20,6 +21,6 @@ for name, r in GRAPH.items():
         input: list(map(str, r["input"]))
         output: list(map(str, r["output"]))
         log: notebook=str(r["log"])
-        threads: workflow.cores
+        threads: THREADS
         params: name=name
         shell: RUN + " {params.name:q}"
