@@ -11,7 +11,7 @@ import numpy as np
 
 from .figures import DETECTION, TRUTH, _arrow, _box, footer
 
-# %% ../nbs/api/67_case_figures.ipynb #d1c459b2
+# %% ../nbs/api/67_case_figures.ipynb #fe2f8530
 def panel(
     image, # (H, W) in [0, 1], uint8, or bool
     truth=None, # bool (H, W): green outline
@@ -45,11 +45,12 @@ def cases(
         for ax in ax_row: ax.set_axis_off()
         for ax, p in zip(ax_row, row): shown = (_draw(ax, p) if p is not None else None) or shown
     for ax, h in zip(axes[0], headings): ax.set_title(h, fontsize=8, loc="center")
-    for ax_row, c in zip(axes, captions or []): ax_row[0].annotate(c, (0, 0), xytext=(0, -2), textcoords="offset points", xycoords="axes fraction", fontsize=7, va="top", annotation_clip=False)
-    if shown: fig.colorbar(shown, ax=axes[:, -1].tolist(), shrink=min(1, 1.2 / len(rows) + .3), aspect=25, label="strength of evidence")
+    for ax_row, c in zip(axes, captions or []): ax_row[0].annotate(c, (0, 0), xytext=(0, -2), textcoords="offset points", xycoords="axes fraction", fontsize=7, va="top", annotation_clip=False).set_in_layout(False)
+    fig.get_layout_engine().set(hspace=.13 / size if captions else None)
+    if shown: fig.colorbar(shown, ax=axes.ravel().tolist(), shrink=min(.9, 1 / len(rows) + .3), aspect=25, pad=.01, label="strength of evidence")
     return footer(fig, phantom, note)
 
-# %% ../nbs/api/67_case_figures.ipynb #6bb7343b
+# %% ../nbs/api/67_case_figures.ipynb #45d3c822
 def levels(
     model, # A built NABLA-3
 )->dict: # Layer name -> (level, size, maps) for encoder_i, decoderk_i
@@ -73,7 +74,7 @@ def draw_nabla(
     for unit in rows:
         chain = sorted((n for n in drawn if n.startswith(unit)), key=lambda n: drawn[n][0])
         for a, b in zip(chain, chain[1:]): _arrow(ax, (drawn[a][0] + .48, drawn[a][1]), (drawn[b][0] - .48, drawn[b][1]))
-        if unit != "encoder": _arrow(ax, drawn[f"encoder_{unit[-1]}"], (drawn[chain[0]][0] - .48, drawn[chain[0]][1] + .1), .15)
+        if unit != "encoder": _arrow(ax, (drawn[f"encoder_{unit[-1]}"][0], drawn[f"encoder_{unit[-1]}"][1] - .32), (drawn[chain[0]][0] - .48, drawn[chain[0]][1] + .1), .15)
         ax.text(-.75, -rows[unit] * .95, unit if unit == "encoder" else f"decoder from\nlevel {unit[-1]}", fontsize=7, ha="right", va="center")
     end = max(x for x, _ in drawn.values()) + 1.3
     _box(ax, end, -1.9, .55, .62, "sum", "#fdebd0", 7)
@@ -84,7 +85,7 @@ def draw_nabla(
     ax.set(xlim=(-2.1, end + 1.9), ylim=(-3.3, .5), title=f"NABLA-3: {model.count_params():,} parameters; at every level the decoders add the encoder's maps of that size")
     ax.set_axis_off()
 
-# %% ../nbs/api/67_case_figures.ipynb #076f3bbe
+# %% ../nbs/api/67_case_figures.ipynb #64ee478d
 def segmentation_pipeline(
     model, # A built NABLA-3
     image, # (H, W) in [0, 1]
@@ -94,21 +95,21 @@ def segmentation_pipeline(
     note:str="", # Footer
 ): # Figure
     "Figure 3: the network, and one image through every step of the refinement."
-    fig = plt.figure(figsize=(9.4, 5.6), layout="constrained")
-    top, below = fig.subfigures(2, 1, height_ratios=[1.7, 1])
+    fig = plt.figure(figsize=(9.4, 5.2), layout="constrained")
+    top, below = fig.subfigures(2, 1, height_ratios=[2.4, 1])
     draw_nabla(top.subplots(), model)
     pictures = {"input": panel(image), "truth": panel(truth), **{k: panel(m) for k, m in shown.items()}, "contours": panel(image, truth=truth, found=list(shown.values())[-1])}
     for ax, (name, p) in zip(below.subplots(1, len(pictures)), pictures.items()): _draw(ax, p); ax.set_title(name, fontsize=8, loc="center"); ax.set_axis_off()
     return footer(fig, phantom, note)
 
-# %% ../nbs/api/67_case_figures.ipynb #a435b3b5
+# %% ../nbs/api/67_case_figures.ipynb #83fb3a51
 def bland_altman(
     methods:dict, # Name -> (true percentages, found percentages, rows with bias, lower, upper as dict(value, low, high))
     phantom:bool, # Synthetic images?
     note:str="", # Footer
 ): # Figure
     "Difference of found and true percentage against their mean."
-    fig, axes = plt.subplots(1, len(methods), figsize=(3.4 * len(methods), 3.2), squeeze=False, sharey=True, layout="constrained")
+    fig, axes = plt.subplots(1, len(methods), figsize=(3.4 * len(methods), 3.2), squeeze=False, sharex=True, sharey=True, layout="constrained")
     for ax, (name, (true, found, rows)) in zip(axes[0], methods.items()):
         ax.plot((true + found) / 2, found - true, "o", ms=3.5, mfc="none", mew=.9)
         for key, style in (("bias", "-"), ("lower", "--"), ("upper", "--")):

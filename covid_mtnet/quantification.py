@@ -97,7 +97,7 @@ def percentage(
     if lung <= 0: raise InputError("percentage", "at least one lung pixel", lung)
     return f"{math.floor(10000 * infected / lung) / 100:.2f}" if truncate else f"{100 * infected / lung:.2f}"
 
-# %% ../nbs/api/75_quantification.ipynb #8213af9a
+# %% ../nbs/api/75_quantification.ipynb #dd160630
 @dataclass
 class Quantity:
     "What was measured in one image."
@@ -117,10 +117,16 @@ class Quantity:
     @property
     def infected_mm2(self): return None if self.pixel_mm2 is None or self.reason else self.infected_pixels * self.pixel_mm2
 
-    def __str__(self):
+    @property
+    def short(self):
+        "The percentage and its band."
         if self.reason: return f"not measurable: {self.reason}"
+        return f"{percentage(self.infected_pixels, self.lung_pixels)} % ({self.low:.1f}–{self.high:.1f})"
+
+    def __str__(self):
+        if self.reason: return self.short
         area = f", {self.infected_mm2:.0f} mm²" if self.infected_mm2 is not None else ""
-        return f"{percentage(self.infected_pixels, self.lung_pixels)} % ({self.low:.1f}–{self.high:.1f} over thresholds): {self.infected_pixels} of {self.lung_pixels} lung pixels{area}"
+        return f"{self.short}: {self.infected_pixels} of {self.lung_pixels} lung pixels{area}"
 
 # %% ../nbs/api/75_quantification.ipynb #55db501b
 def clean(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SHIFT', 'precision', 'set_seed', 'replicated', 'learning_rate', 'epoch_order', 'Batches', 'with_augmentation', 'Move',
            'with_masks', 'against_moved', 'predict', 'shifted', 'save_state', 'load_state', 'Adam', 'Averaged',
-           'save_trained', 'load_trained', 'Bar', 'print_row', 'stalled', 'run_epoch', 'fit']
+           'save_trained', 'load_trained', 'Learner', 'Bar', 'print_row', 'stalled', 'run_epoch', 'fit']
 
 # %% ../nbs/api/50_training.ipynb #a10f628e
 import contextlib, functools, json, math, shutil, time
@@ -280,6 +280,27 @@ def load_trained(
     network.load_weights(weights)
     return known["history"]
 
+# %% ../nbs/api/50_training.ipynb #a4972a92
+class Learner:
+    "A network, the model that predicts with it, and the compiled model that trains it."
+    def __init__(self,
+        network:keras.Model, # Takes float images in [0, 1]
+        loss="sparse_categorical_crossentropy", # Keras loss, or a function (truth, output) -> loss per image
+        metrics=("accuracy",), # Keras metrics of the training batches; masks have none
+        masks:bool=False, # Are the targets masks? See Batches
+        decay:float=0., # Decoupled weight decay; 0 is Adam [P]
+        average:float=0., # Momentum of the averaged weights; 0 switches them off [C]
+    ):
+        self.network, self.model, self.masks = network, with_augmentation(network), masks
+        self.trains = with_masks(network) if masks else self.model
+        self.trains.compile(Adam(1e-3, weight_decay=decay, use_ema=bool(average), ema_momentum=average or .99), loss=against_moved(loss) if masks else loss,
+                            metrics=[] if masks else list(metrics), auto_scale_loss=False)
+        self.trains.optimizer.build(self.trains.trainable_variables)
+
+    def restart(self):
+        "Forget the optimiser's memory; the weights stay as they are."
+        for v in self.trains.optimizer.variables: v.assign(np.zeros(v.shape, np.asarray(v.numpy()).dtype))
+
 # %% ../nbs/api/50_training.ipynb #6be1d47d
 class Bar(keras.callbacks.Callback):
     "A progress bar over the steps of one epoch, with the loss so far."
@@ -312,10 +333,9 @@ def stalled(
     values = [row[column] for row in history]
     return bool(patience and values and len(values) - 1 - values.index(max(values)) >= patience)
 
-# %% ../nbs/api/50_training.ipynb #b013b1e6
+# %% ../nbs/api/50_training.ipynb #1fef81d5
 def run_epoch(
-    learner:keras.Model, # Compiled
-    model:keras.Model, # What is validated; shares the learner's weights
+    learner:Learner, # What is trained
     batches:Batches, # Training batches
     validate, # model -> dict of numbers
     epoch:int, # Epoch, from 0
@@ -323,52 +343,40 @@ def run_epoch(
     rate:float, # Learning rate of this epoch
 )->dict: # Row of the history
     "Train one epoch and validate with the averaged weights."
-    began, learner.optimizer.learning_rate = time.perf_counter(), rate
+    began, learner.trains.optimizer.learning_rate = time.perf_counter(), rate
     batches.start(epoch)
-    kept = learner.fit(batches, epochs=epoch + 1, initial_epoch=epoch, callbacks=[Bar(f"epoch {epoch + 1}/{epochs}")], verbose=0, shuffle=False)
+    kept = learner.trains.fit(batches, epochs=epoch + 1, initial_epoch=epoch, callbacks=[Bar(f"epoch {epoch + 1}/{epochs}")], verbose=0, shuffle=False)
     row = dict(epoch=epoch + 1, rate=rate, **{k: float(v[-1]) for k, v in kept.history.items()})
-    with Averaged(learner): row.update(validate(model))
+    with Averaged(learner.trains): row.update(validate(learner.model))
     return dict(row, seconds=time.perf_counter() - began)
 
-# %% ../nbs/api/50_training.ipynb #ca9309aa
+# %% ../nbs/api/50_training.ipynb #82721bf7
 def fit(
-    network:keras.Model, # Takes float images in [0, 1]
+    learner:Learner, # Fresh, or restarted
     batches:Batches, # Training batches
     validate, # model -> dict of numbers; the model takes [uint8 images, draws] and carries the averaged weights
     run_dir, # Folder of checkpoint.npz and model.weights.h5
     epochs:int, # Epochs in all [P: 75 for X-ray, 150 for CT]
-    loss="sparse_categorical_crossentropy", # Keras loss, or a function (truth, output) -> loss per image
-    metrics=("accuracy",), # Keras metrics of the training batches
     rate:float=1e-3, # Learning rate of the first epoch [P]
     schedule:str="steps", # See learning_rate
-    decay:float=0., # Decoupled weight decay; 0 is Adam [P]
-    average:float=0., # Momentum of the averaged weights; 0 switches them off [C]
     key:str="", # What the run depends on; a checkpoint with another key is refused
     log=print_row, # Called with the row of every finished epoch and the number of epochs
     stop=lambda history: False, # history -> bool, asked before every epoch
 )->tuple[keras.Model, list]: # The trained augmented model (averaged weights) and its history
     "Train, go on where a killed run stopped, or take up what is trained already."
-    model, run_dir = with_augmentation(network), Path(run_dir)
+    run_dir, trains = Path(run_dir), learner.trains
+    if learner.masks != batches.masks: raise InputError("fit", f"batches with masks={learner.masks}, as the learner", batches.masks)
     for left in run_dir.glob(".checkpoint.npz.*"): shutil.rmtree(left, ignore_errors=True)
-    history = load_trained(run_dir, network, key)
-    if history is not None: return model, history
-    learner = _compiled(network, model, batches, loss, metrics, Adam(rate, weight_decay=decay, use_ema=bool(average), ema_momentum=average or .99))
+    history = load_trained(run_dir, learner.network, key)
+    if history is not None: return learner.model, history
     checkpoint = run_dir / "checkpoint.npz"
-    history = load_state(checkpoint, learner, key) if checkpoint.exists() else []
+    history = load_state(checkpoint, trains, key) if checkpoint.exists() else []
     for epoch in range(len(history), epochs):
         if stop(history): break
-        history.append(run_epoch(learner, model, batches, validate, epoch, epochs, learning_rate(epoch, epochs, rate, schedule)))
-        save_state(checkpoint, learner, history, key)
+        history.append(run_epoch(learner, batches, validate, epoch, epochs, learning_rate(epoch, epochs, rate, schedule)))
+        save_state(checkpoint, trains, history, key)
         log(history[-1], epochs)
-    Averaged(learner).__enter__()
-    save_trained(run_dir, network, history, key)
+    Averaged(trains).__enter__()
+    save_trained(run_dir, learner.network, history, key)
     checkpoint.unlink(missing_ok=True)
-    return model, history
-
-
-def _compiled(network, model, batches, loss, metrics, optimizer):
-    "What learns: the augmented network, for masks together with the moved masks."
-    learner = with_masks(network) if batches.masks else model
-    learner.compile(optimizer, loss=against_moved(loss) if batches.masks else loss, metrics=[] if batches.masks else list(metrics), auto_scale_loss=False)
-    optimizer.build(learner.trainable_variables)
-    return learner
+    return learner.model, history

@@ -80,7 +80,7 @@ y = np.arange(32) % 2
 x = np.clip(np.random.default_rng(0).normal(90 + 60 * y[:, None, None, None], 30, (32, 32, 32, 1)), 0, 255).astype(np.uint8)
 check = lambda model: {"n": training.predict(model, x, 12).shape[1]}
 with training.replicated(devices): network = irrcnn(32, width=1 / 16)
-with training.replicated(devices): model, history = training.fit(network, training.Batches(x, y, 8, labels=y), check, tempfile.mkdtemp(), 2, average=.9)
+with training.replicated(devices): model, history = training.fit(training.Learner(network, average=.9), training.Batches(x, y, 8, labels=y), check, tempfile.mkdtemp(), 2)
 assert [h["n"] for h in history] == [32, 32] and np.isfinite(history[-1]["loss"])
 """
 

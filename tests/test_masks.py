@@ -1,0 +1,69 @@
+"Accounts of segmentations: what is stored must explain every number, and a changed file is named."
+import numpy as np
+import pandas as pd
+import pytest
+
+from covid_mtnet import infection, masks
+from covid_mtnet.core import InputError, read_json, write_json
+from covid_mtnet.evaluation import recompute
+from covid_mtnet.manifests import load
+
+NETWORK = dict(size=32, channels=1, width=1.0, skip="add")
+
+
+def blobs(n, seed, size=32):
+    y, x = np.mgrid[:size, :size]
+    r = np.random.default_rng(seed).uniform(6, 12, (n, 1, 1))
+    return np.hypot(y - size / 2, x - size / 2) < r
+
+
+@pytest.fixture
+def segmentation(tmp_path):
+    rows = load("chest_seg_xray").files.query("split == 'test'").head(12)
+    truth, found = blobs(12, 0), blobs(12, 1)
+    table = masks.write_table(tmp_path / "predictions.csv", masks.score(rows, truth, found, "nabla3"))
+    masks.write_masks(tmp_path / "masks.npz", {"nabla3.raw": found}, rows["path"])
+    stated = masks.segmentation_rows(table) + masks.facts(load("chest_seg_xray").files, 18_981_729)
+    write_json(tmp_path / "metrics.json", dict(kind="segmentation", set="chest_seg_xray", network=NETWORK, phantom=False, rows=stated, claims={}))
+    return tmp_path
+
+
+@pytest.fixture
+def infected(tmp_path):
+    rows = load("infection_ct").files.head(12)
+    lungs, truth = blobs(12, 0), blobs(12, 1) & (np.arange(32) < 16)
+    evidence = np.where(truth, .8, .2) + np.random.default_rng(2).normal(0, .1, truth.shape)
+    table, regions = infection.measure(rows, truth, lungs, lungs, evidence, np.full(12, .5), "network", "found", .1)
+    infection.write_table(tmp_path / "predictions.csv", table)
+    masks.write_masks(tmp_path / "masks.npz", {"network.found": regions, "lungs.found": lungs}, rows["path"])
+    write_json(tmp_path / "metrics.json", dict(kind="infection", set="infection_ct", phantom=False, rows=infection.infection_rows(infection.read_table(tmp_path / "predictions.csv")), claims={}))
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", ["segmentation", "infected"])
+def test_what_is_stored_explains_every_number(kind, request):
+    folder = request.getfixturevalue(kind)
+    stored, again = read_json(folder / "metrics.json")["rows"], recompute(folder)
+    assert [r["id"] for r in stored] == [r["id"] for r in again]
+    np.testing.assert_allclose([r["value"] for r in stored], [r["value"] for r in again])
+
+
+@pytest.mark.parametrize("kind, column, said", [("segmentation", "tp", "the area of mask nabla3.raw"), ("segmentation", "group", "group and split"), ("infected", "found", "pixels in mask network.found"),
+                                                ("infected", "lung", "pixels in mask lungs.found"), ("infected", "fp", "tp \\+ fp"), ("infected", "fold", "group and fold")])
+def test_a_changed_table_is_named(kind, column, said, request):
+    folder = request.getfixturevalue(kind)
+    table = pd.read_csv(folder / "predictions.csv", dtype={"group": str})
+    table.loc[3, column] = "other" if column == "group" else table.loc[3, column] + 1
+    table.to_csv(folder / "predictions.csv", index=False)
+    with pytest.raises(InputError, match=said) as e: recompute(folder)
+    assert table.loc[3, "path"] in str(e.value)
+
+
+def test_the_four_printed_numbers_fit_as_four_statistics():
+    printed = dict(accuracy=.9452, weighted_f1=.9466, mean_iou=.8650, dice=.8846)
+    lung, dice, error = .237, .8846, 1 - .9452
+    tp = dice * error / (2 * (1 - dice))
+    fn = lung - tp
+    found = masks.overlaps(dict(tp=tp, fp=error - fn, fn=fn, tn=1 - tp - error))
+    for k, v in printed.items(): assert abs(found[k] - v) < .004, k
+    assert abs(2 * printed["mean_iou"] / (1 + printed["mean_iou"]) - dice) > .03
