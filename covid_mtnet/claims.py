@@ -64,7 +64,7 @@ def shown(
     "Our value on the paper's scale."
     return value * UNITS.get(claim["unit"], 1.)
 
-# %% ../nbs/api/82_claims.ipynb #44958bee
+# %% ../nbs/api/82_claims.ipynb #9f8112c8
 def claims()->pd.DataFrame: # Text columns of config/claims.csv
     "All claims of the paper."
     return pd.read_csv(resource("config", "claims.csv"), dtype=str, keep_default_na=False)
@@ -78,7 +78,8 @@ def figure_list()->pd.DataFrame: # number, title, content, tasks
 def granularity(
     claim:dict, # Row of claims.csv
 )->str: # yes, or the nearest counts; "" where the claim is not a share of n
-    "The column `attainable`, computed."
+    "The column `attainable`, computed: a share of n images, or a sum of counts."
+    if "+" in claim["of"]: return ("yes, " if (total := sum(map(int, claim["of"].split("+")))) == int(claim["printed"]) else "no: ") + f"{claim['of']} = {total:,}"
     if not claim["of"] or claim["unit"] != "%": return ""
     n, decimals = int(claim["of"]), len(claim["printed"].partition(".")[2])
     a = attainable(float(claim["printed"]), n, decimals)

@@ -215,7 +215,7 @@ def _check_against_manifest(frame, name, positive, where):
         have = dict(label=r["label"], group=r["group"], split=split)
         if want != have: raise InputError(f"{where}, {r['path']}", want, have)
 
-# %% ../nbs/api/60_evaluation.ipynb #64a93e1a
+# %% ../nbs/api/60_evaluation.ipynb #1cac910f
 def _classification(metrics, task_dir):
     from covid_mtnet.irrcnn import irrcnn
     from covid_mtnet.manifests import load
@@ -239,7 +239,17 @@ def _infection(metrics, task_dir):
     return recompute_rows(metrics, task_dir)
 
 
-KINDS = {"classification": _classification, "comparison": lambda metrics, task_dir: comparison_rows(_checked(metrics, task_dir)), "segmentation": _segmentation, "infection": _infection}
+def _audit(metrics, task_dir):
+    from covid_mtnet.audit import rows
+    return rows()
+
+
+def _percentages(metrics, task_dir):
+    from covid_mtnet.infection import recompute_percentages
+    return recompute_percentages(metrics, task_dir)
+
+
+KINDS = {"classification": _classification, "comparison": lambda metrics, task_dir: comparison_rows(_checked(metrics, task_dir)), "segmentation": _segmentation, "infection": _infection, "percentages": _percentages, "audit": _audit}
 
 
 def recompute(
@@ -248,6 +258,5 @@ def recompute(
     "Every number of a finished run again, from its predictions and the manifest."
     task_dir = Path(task_dir)
     metrics = read_json(task_dir / "metrics.json")
-    if not (task_dir / "predictions.csv").exists(): raise InputError(task_dir / "predictions.csv", "stored predictions", "nothing there")
     if metrics["phantom"]: raise InputError(task_dir, "a run on real images", "a phantom run, which is not evidence")
     return KINDS[metrics["kind"]](metrics, task_dir)
