@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TITLES', 'NAMES', 'KINDS', 'wilson', 'resamples', 'interval', 'confusion', 'ratios', 'auc', 'roc_band',
-           'choose_threshold', 'classification_rows', 'comparison_rows', 'fact_rows', 'write_predictions',
-           'read_predictions', 'recompute']
+           'choose_threshold', 'classification_rows', 'comparison_rows', 'protocol_rows', 'fact_rows',
+           'write_predictions', 'read_predictions', 'recompute']
 
 # %% ../nbs/api/60_evaluation.ipynb #5d72e7fd
 from pathlib import Path
@@ -172,6 +172,16 @@ def comparison_rows(
             if m != order[0]: rows.append(dict(id=f"{split}.{m}.gain", name=f"{TITLES[split]} ROC AUC, {m} minus {order[0]}", **interval(values - reference), **base))
     return rows
 
+# %% ../nbs/api/60_evaluation.ipynb #b545f36d
+def protocol_rows(
+    predictions:pd.DataFrame, # As for classification_rows, with columns protocol and model
+)->list: # Rows of every pair; id is protocol.model.split.measure
+    "Every number about classifiers under several protocols."
+    rows = []
+    for (protocol, model), part in predictions.groupby(["protocol", "model"], sort=False):
+        rows += [dict(r, id=f"{protocol}.{model}.{r['id']}", name=f"{protocol.replace('_', ' ')}, {model}: {r['name']}") for r in classification_rows(part, ("test", "val", "external"))]
+    return rows
+
 # %% ../nbs/api/60_evaluation.ipynb #2ec2af20
 def fact_rows(
     files:pd.DataFrame, # Manifest rows (split, label)
@@ -215,7 +225,7 @@ def _check_against_manifest(frame, name, positive, where):
         have = dict(label=r["label"], group=r["group"], split=split)
         if want != have: raise InputError(f"{where}, {r['path']}", want, have)
 
-# %% ../nbs/api/60_evaluation.ipynb #1cac910f
+# %% ../nbs/api/60_evaluation.ipynb #603d30cd
 def _classification(metrics, task_dir):
     from covid_mtnet.irrcnn import irrcnn
     from covid_mtnet.manifests import load
@@ -227,6 +237,18 @@ def _checked(metrics, task_dir):
     frame = read_predictions(task_dir / "predictions.csv")
     _check_against_manifest(frame, metrics["set"], metrics["positive"], task_dir / "predictions.csv")
     return frame
+
+
+def _protocols(metrics, task_dir):
+    from covid_mtnet.protocols import protocol
+    path, known = task_dir / "predictions.csv", {}
+    frame = read_predictions(path)
+    for r in frame.to_dict("records"):
+        name = metrics["protocols"][r["protocol"]]
+        if name not in known: known[name] = {(s, p): (l, g, sp) for p, s, l, g, sp in protocol(name).itertuples(index=False)}
+        want, have = known[name].get((r["set"], r["path"])), (r["label"], r["group"], r["split"].split("_")[0])
+        if want != have: raise InputError(f"{path}, {r['path']}", f"label, group and split {want} of protocol {name}", have)
+    return protocol_rows(frame)
 
 
 def _segmentation(metrics, task_dir):
@@ -249,7 +271,7 @@ def _percentages(metrics, task_dir):
     return recompute_percentages(metrics, task_dir)
 
 
-KINDS = {"classification": _classification, "comparison": lambda metrics, task_dir: comparison_rows(_checked(metrics, task_dir)), "segmentation": _segmentation, "infection": _infection, "percentages": _percentages, "audit": _audit}
+KINDS = {"classification": _classification, "comparison": lambda metrics, task_dir: comparison_rows(_checked(metrics, task_dir)), "segmentation": _segmentation, "infection": _infection, "percentages": _percentages, "audit": _audit, "protocols": _protocols}
 
 
 def recompute(

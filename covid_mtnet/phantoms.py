@@ -203,7 +203,7 @@ def _masks(p):
     dense = p.infection & (p.image > np.median(p.image[p.infection]) if p.infection.any() else False)
     return dict(lung_mask=p.lungs, infection_mask=p.infection, ggo_mask=p.infection & ~dense, consolidation_mask=dense, label_map=p.infection + 1 * dense)
 
-# %% ../nbs/api/12_phantoms.ipynb #cdda11ab
+# %% ../nbs/api/12_phantoms.ipynb #c0856a1c
 def _rows(name, n, size, seed):
     "Files and manifest rows of one set."
     make, kinds, files, rows = (ct if "ct" in name.split("_") else xray), list(KINDS[name].items()), {}, []
@@ -214,7 +214,7 @@ def _rows(name, n, size, seed):
         files[f"{stem}.png"] = _stored(p, name, i)
         patient = f"phantom-{label or 'x'}-{(i // len(kinds)) // 2:04d}"
         row = dict(path=f"{stem}.png", pack=f"{name}-phantom", label=label, patient=patient, group=patient, width=size, height=size, licence="CC0-1.0",
-                   fold=i // (2 * len(kinds)) % 5, mask_suspect=0, stored_offset=4096, infected_pct=round(p.infected_pct, 3), both_lungs_masked=1)
+                   fold=i // (2 * len(kinds)) % 5, mask_suspect=0, stored_offset=4096, infected_pct=round(p.infected_pct, 3), both_lungs_masked=1, in_metadata_2020_04_17=1)
         for m in masks: files[f"{stem}_{m}.png"] = _png(_masks(p)[m]); row |= {m: f"{stem}_{m}.png", f"{m}_sha256": sha256(files[f"{stem}_{m}.png"])}
         rows.append(row | dict(sha256=sha256(files[f"{stem}.png"]), bytes=len(files[f"{stem}.png"])))
     return files, pd.DataFrame(rows)
