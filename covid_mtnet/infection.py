@@ -4,10 +4,9 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'NAMES', 'PERCENTAGES', 'true_percent', 'percents', 'chosen_elsewhere', 'cross_validated', 'measure',
-           'agreement', 'infection_rows', 'percentages', 'percentage_rows', 'write_percentages', 'read_percentages',
-           'read_table', 'write_table', 'recompute_rows', 'recompute_percentages']
+           'agreement', 'infection_rows', 'percentages', 'percentage_rows', 'recompute_rows', 'recompute_percentages']
 
-# %% ../nbs/api/77_infection.ipynb #f149b877
+# %% ../nbs/api/77_infection.ipynb #8712936c
 import math
 from pathlib import Path
 
@@ -15,9 +14,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .core import InputError, atomic_path
+from .core import InputError
 from .evaluation import interval, resamples
-from .masks import overlaps, read_masks, weighted_mean
+from .masks import overlaps, read_masks, read_table, weighted_mean
 from .quantification import infected_region
 from .segmentation import probabilities, train
 
@@ -135,7 +134,7 @@ def infection_rows(
             rows.append(dict(id=f"{tag}.{k}.pooled", name=f"{title} infection {name}, all pixels pooled", **interval(pooled[k]), n=len(part), unit="", **base))
     return rows
 
-# %% ../nbs/api/77_infection.ipynb #79bae255
+# %% ../nbs/api/77_infection.ipynb #244970d4
 PERCENTAGES = ("path", "group", "lung", "infected", "percent", "low", "high", "reason")
 
 
@@ -162,50 +161,14 @@ def percentage_rows(
         rows.append(dict(id="band", name="width of the band over thresholds, mean over measurable images", **interval(weighted_mean((table["high"] - table["low"]).to_numpy(), w)), n=int(good.sum()), unit="points", **base))
     return rows
 
-
-def write_percentages(
-    path, # CSV file to write
-    table:pd.DataFrame, # From percentages
-)->pd.DataFrame: # As it reads back
-    "Store percentages, whole or not at all."
-    with atomic_path(path) as p: table.to_csv(p, index=False, float_format="%.4f", lineterminator="\n")
-    return read_percentages(path)
-
-
-def read_percentages(
-    path, # CSV file from write_percentages
-)->pd.DataFrame: # PERCENTAGES
-    "Stored percentages."
-    return pd.read_csv(path, dtype={"path": str, "group": str, "reason": str}, keep_default_na=False, na_values={c: [""] for c in ("percent", "low", "high")})
-
-# %% ../nbs/api/77_infection.ipynb #5588d656
-def read_table(
-    path, # CSV file from write_table
-)->pd.DataFrame: # COLUMNS
-    "A stored table of found infections."
-    if not Path(path).exists(): raise InputError(path, "stored predictions", "nothing there")
-    table = pd.read_csv(path, dtype={"path": str, "group": str, "method": str})
-    missing = [c for c in COLUMNS if c not in table]
-    if missing: raise InputError(path, f"columns {', '.join(COLUMNS)}", f"none named {', '.join(missing)}")
-    return table
-
-
-def write_table(
-    path, # CSV file to write
-    table:pd.DataFrame, # From measure
-)->pd.DataFrame: # As it reads back
-    "Store a table of found infections, whole or not at all."
-    with atomic_path(path) as p: table.to_csv(p, index=False, float_format="%.4f", lineterminator="\n")
-    return read_table(path)
-
-
+# %% ../nbs/api/77_infection.ipynb #3502ce7d
 def recompute_rows(
     metrics:dict, # metrics.json of a run of kind infection
     task_dir, # Its folder
 )->list: # The rows it should hold
     "Every number of an infection run again, held against its masks and the manifest."
     from covid_mtnet.manifests import load
-    table, files = read_table(Path(task_dir) / "predictions.csv"), load(metrics["set"]).files.set_index("path")
+    table, files = read_table(Path(task_dir) / "predictions.csv", COLUMNS), load(metrics["set"]).files.set_index("path")
     stored, paths = read_masks(Path(task_dir) / "masks.npz")
     area = {(k, p): int(m.sum()) for k, ms in stored.items() for p, m in zip(paths, ms)}
     for r in table.to_dict("records"):
@@ -218,7 +181,7 @@ def recompute_rows(
         if r["tp"] + r["fp"] != r["found"]: raise InputError(where, f"tp + fp = {r['found']}", r["tp"] + r["fp"])
     return infection_rows(table)
 
-# %% ../nbs/api/77_infection.ipynb #c5e31cec
+# %% ../nbs/api/77_infection.ipynb #9b65c47e
 def recompute_percentages(
     metrics:dict, # metrics.json of a run of kind percentages
     task_dir, # Its folder
@@ -226,7 +189,7 @@ def recompute_percentages(
     "Every number of a run without a truth again, held against its masks and the manifest."
     from covid_mtnet.manifests import load
     path = Path(task_dir) / "predictions.csv"
-    table = read_percentages(path)
+    table = read_table(path, PERCENTAGES)
     files, (stored, paths) = load(metrics["set"]).files.set_index("path"), read_masks(Path(task_dir) / "masks.npz")
     area = {(k, p): int(m.sum()) for k, ms in stored.items() for p, m in zip(paths, ms)}
     for r in table.to_dict("records"):

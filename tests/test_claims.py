@@ -34,7 +34,7 @@ def test_against_brute_force():
 def test_computed_agrees_with_the_given_column():
     for c in claims().to_dict("records"):
         if granularity(c): assert granularity(c).startswith(c["attainable"]), c["id"]
-    assert [c["id"] for c in claims().to_dict("records") if granularity(c)] == ["P1", "X1", "C1", "Q1", "Q5", "Q6"]
+    assert [c["id"] for c in claims().to_dict("records") if granularity(c)] == ["P1", "X1", "C1", "Q1", "Q5", "Q6", "D1", "D2", "D3"]
 
 
 def test_every_claim_is_listed_in_order_before_anything_has_run():

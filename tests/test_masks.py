@@ -34,9 +34,9 @@ def infected(tmp_path):
     lungs, truth = blobs(12, 0), blobs(12, 1) & (np.arange(32) < 16)
     evidence = np.where(truth, .8, .2) + np.random.default_rng(2).normal(0, .1, truth.shape)
     table, regions = infection.measure(rows, truth, lungs, lungs, evidence, np.full(12, .5), "network", "found", .1)
-    infection.write_table(tmp_path / "predictions.csv", table)
+    masks.write_table(tmp_path / "predictions.csv", table, infection.COLUMNS)
     masks.write_masks(tmp_path / "masks.npz", {"network.found": regions, "lungs.found": lungs}, rows["path"])
-    write_json(tmp_path / "metrics.json", dict(kind="infection", set="infection_ct", phantom=False, rows=infection.infection_rows(infection.read_table(tmp_path / "predictions.csv")), claims={}))
+    write_json(tmp_path / "metrics.json", dict(kind="infection", set="infection_ct", phantom=False, rows=infection.infection_rows(masks.read_table(tmp_path / "predictions.csv", infection.COLUMNS)), claims={}))
     return tmp_path
 
 
