@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TITLES', 'NAMES', 'KINDS', 'wilson', 'resamples', 'interval', 'confusion', 'ratios', 'auc', 'roc_band',
-           'choose_threshold', 'classification_rows', 'comparison_rows', 'protocol_rows', 'fact_rows',
-           'write_predictions', 'read_predictions', 'recompute']
+           'choose_threshold', 'classification_rows', 'comparison_rows', 'protocol_rows', 'seed_rows', 'timing_rows',
+           'fact_rows', 'write_predictions', 'read_predictions', 'recompute']
 
 # %% ../nbs/api/60_evaluation.ipynb #5d72e7fd
 from pathlib import Path
@@ -182,6 +182,46 @@ def protocol_rows(
         rows += [dict(r, id=f"{protocol}.{model}.{r['id']}", name=f"{protocol.replace('_', ' ')}, {model}: {r['name']}") for r in classification_rows(part, ("test", "val", "external"))]
     return rows
 
+# %% ../nbs/api/60_evaluation.ipynb #7394290c
+def seed_rows(
+    predictions:pd.DataFrame, # As for classification_rows, with columns model and seed; the first model is the one compared with
+)->list: # Rows: mean AUC of every model, the paired gain over the first, and the spread over seeds
+    "AUC of several models over the same seeds and images, with paired differences."
+    _check_predictions(predictions, "predictions")
+    rows, order, seeds = [], list(dict.fromkeys(predictions["model"])), sorted(predictions["seed"].unique())
+    for split, part in predictions.groupby("split", sort=True):
+        runs = {k: v for k, v in part.groupby(["model", "seed"])}
+        if len(runs) != len(order) * len(seeds): raise InputError("predictions", f"{len(order)} models with seeds {seeds} in {split}", f"{len(runs)} runs")
+        first = runs[order[0], seeds[0]]
+        for k, v in runs.items():
+            if list(v["path"]) != list(first["path"]): raise InputError(f"predictions of {k}", f"the images of {order[0], seeds[0]} in the same order", "others")
+        w = resamples(first["group"])
+        drawn = np.random.default_rng(0).multinomial(len(seeds), np.full(len(seeds), 1 / len(seeds)), size=len(w)).T / len(seeds)
+        drawn[:, 0] = 1 / len(seeds)
+        values = {m: np.stack([auc(first["label"], runs[m, s]["probability"].to_numpy(), w) for s in seeds]) for m in order}
+        base = dict(n=len(first), unit="", method=f"95 % bootstrap over {first['group'].nunique()} patients and {len(seeds)} seeds")
+        for m, v in values.items():
+            rows.append(dict(id=f"{split}.{m}.auc", name=f"{TITLES[split]} ROC AUC, {m}, mean of {len(seeds)} seeds", **interval((v * drawn).sum(0)), **base))
+            rows.append(dict(id=f"{split}.{m}.sd", name=f"{TITLES[split]} ROC AUC, {m}, standard deviation over seeds", value=float(v[:, 0].std(ddof=1)), low=None, high=None, n=len(seeds), unit="", method="standard deviation"))
+            if m != order[0]: rows.append(dict(id=f"{split}.{m}.gain", name=f"{TITLES[split]} ROC AUC, {m} minus {order[0]}", **interval(((v - values[order[0]]) * drawn).sum(0)), **base))
+    return rows
+
+# %% ../nbs/api/60_evaluation.ipynb #a9ab45db
+def timing_rows(
+    timings:pd.DataFrame, # Columns pair, side, repeat, seconds; the first side of a pair is the slower way
+)->list: # Rows: median seconds of every side, and how many times faster each is than the first
+    "Medians and ratios of stored times."
+    rows = []
+    for pair, part in timings.groupby("pair", sort=False):
+        sides = part.pivot(index="repeat", columns="side", values="seconds")[list(dict.fromkeys(part["side"]))]
+        n, t = len(sides), sides.to_numpy()
+        drawn = np.concatenate([np.arange(n)[None], np.random.default_rng(0).integers(0, n, (2000, n))])
+        medians, base = np.median(t[drawn], axis=1).T, dict(n=n, method=f"median of {n}, 95 % bootstrap over repetitions")
+        for side, m in zip(sides, medians):
+            rows.append(dict(id=f"{pair}.{side}.seconds", name=f"{pair}: {side}", **interval(m), unit="s", **base))
+            if side != sides.columns[0]: rows.append(dict(id=f"{pair}.{side}.ratio", name=f"{pair}: {side}, times faster than {sides.columns[0]}", **interval(medians[0] / m), unit="", **base))
+    return rows
+
 # %% ../nbs/api/60_evaluation.ipynb #2ec2af20
 def fact_rows(
     files:pd.DataFrame, # Manifest rows (split, label)
@@ -225,7 +265,7 @@ def _check_against_manifest(frame, name, positive, where):
         have = dict(label=r["label"], group=r["group"], split=split)
         if want != have: raise InputError(f"{where}, {r['path']}", want, have)
 
-# %% ../nbs/api/60_evaluation.ipynb #603d30cd
+# %% ../nbs/api/60_evaluation.ipynb #6d437391
 def _classification(metrics, task_dir):
     from covid_mtnet.irrcnn import irrcnn
     from covid_mtnet.manifests import load
@@ -239,7 +279,7 @@ def _checked(metrics, task_dir):
     return frame
 
 
-def _protocols(metrics, task_dir):
+def _of_protocols(metrics, task_dir):
     from covid_mtnet.protocols import protocol
     path, known = task_dir / "predictions.csv", {}
     frame = read_predictions(path)
@@ -248,7 +288,7 @@ def _protocols(metrics, task_dir):
         if name not in known: known[name] = {(s, p): (l, g, sp) for p, s, l, g, sp in protocol(name).itertuples(index=False)}
         want, have = known[name].get((r["set"], r["path"])), (r["label"], r["group"], r["split"].split("_")[0])
         if want != have: raise InputError(f"{path}, {r['path']}", f"label, group and split {want} of protocol {name}", have)
-    return protocol_rows(frame)
+    return frame
 
 
 def _segmentation(metrics, task_dir):
@@ -271,7 +311,9 @@ def _percentages(metrics, task_dir):
     return recompute_percentages(metrics, task_dir)
 
 
-KINDS = {"classification": _classification, "comparison": lambda metrics, task_dir: comparison_rows(_checked(metrics, task_dir)), "segmentation": _segmentation, "infection": _infection, "percentages": _percentages, "audit": _audit, "protocols": _protocols}
+KINDS = {"classification": _classification, "comparison": lambda metrics, task_dir: comparison_rows(_checked(metrics, task_dir)),
+         "segmentation": _segmentation, "infection": _infection, "percentages": _percentages, "audit": _audit, "protocols": lambda metrics, task_dir: protocol_rows(_of_protocols(metrics, task_dir)),
+         "figures": lambda metrics, task_dir: [], "timings": lambda metrics, task_dir: timing_rows(pd.read_csv(task_dir / "timings.csv")), "seeds": lambda metrics, task_dir: seed_rows(_of_protocols(metrics, task_dir))}
 
 
 def recompute(
