@@ -68,7 +68,7 @@ def learning_curves(
     ax.legend(loc="lower right")
     return footer(fig, phantom, note)
 
-# %% ../nbs/api/65_figures.ipynb #856d83ca
+# %% ../nbs/api/65_figures.ipynb #421dd903
 def roc_figure(
     curves:dict, # Label -> (band from evaluation.roc_band, AUC row with value, low, high, n)
     phantom:bool, # Synthetic images?
@@ -76,14 +76,14 @@ def roc_figure(
     note:str="", # Footer
 ): # Figure
     "ROC curves with their bootstrap bands and AUC intervals (Figure 10)."
-    fig, ax = plt.subplots(figsize=(4.4, 4.1), layout="constrained")
+    fig, ax = plt.subplots(figsize=(4.4, 4.1 + .17 * len(curves)), layout="constrained")
     for (label, (b, a)), colour in zip(curves.items(), PALETTE):
         ax.fill_between(b["fpr"], b["low"], b["high"], color=colour, alpha=.18, lw=0)
         ax.plot(b["fpr"], b["tpr"], color=colour, label=f"{label}: AUC {a['value']:.3f} ({a['low']:.3f}–{a['high']:.3f}), n = {a['n']}")
     for (label, (x, y)), marker in zip((points or {}).items(), "osD^"): ax.plot(x, y, marker, color="k", ms=5, mfc="w", label=label)
     ax.plot([0, 1], [0, 1], color="#999999", lw=.8, ls="--")
     ax.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(-.01, 1.01), ylim=(-.01, 1.01), aspect="equal")
-    ax.legend(loc="lower right", fontsize=7.5)
+    ax.legend(loc="upper center", bbox_to_anchor=(.5, -.13), fontsize=7.5)
     return footer(fig, phantom, note)
 
 # %% ../nbs/api/65_figures.ipynb #91d8ea26

@@ -34,7 +34,7 @@ def _has_bfloat16():
     cpu = Path("/proc/cpuinfo")
     return cpu.exists() and bool({"avx512_bf16", "amx_bf16", "bf16"} & set(cpu.read_text().split("flags", 1)[-1].split("\n", 1)[0].split()))
 
-# %% ../nbs/api/50_training.ipynb #5d154181
+# %% ../nbs/api/50_training.ipynb #778ea114
 def set_seed(
     seed:int, # Seed of weights, dropout and shuffling
     deterministic:bool=True, # Allow no result that depends on the timing of threads
@@ -48,7 +48,9 @@ def set_seed(
 def _in_fixed_order():
     import tensorflow as tf
     tf.config.experimental.enable_op_determinism()
-    if not tf.config.list_physical_devices("GPU"): _forever.enter_context(tf.experimental.function_executor_type("SINGLE_THREADED_EXECUTOR"))
+    if tf.config.list_physical_devices("GPU"): return
+    _forever.enter_context(tf.experimental.function_executor_type("SINGLE_THREADED_EXECUTOR"))
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 _forever = contextlib.ExitStack()
