@@ -98,11 +98,12 @@ class Image:
     pixels:np.ndarray # float32 (H, W) or (D, H, W) in [0, 1]
     info:dict = field(default_factory=dict) # format, mode, size, value_min, value_max, low, high, pages
 
-# %% ../nbs/api/10_images.ipynb #0fc4b385
+# %% ../nbs/api/10_images.ipynb #01a6e433
 def _pages(picture, name):
     "The values of every page, turned as EXIF says."
-    many = picture.format == "TIFF" and getattr(picture, "n_frames", 1) > 1
-    try: pages = [_values(ImageOps.exif_transpose(p)) for p in (ImageSequence.Iterator(picture) if many else [picture])]
+    try:
+        many = picture.format == "TIFF" and picture.n_frames > 1
+        pages = [_values(ImageOps.exif_transpose(p)) for p in (ImageSequence.Iterator(picture) if many else [picture])]
     except Exception as e: raise InputError(name, "a whole image", f"{type(e).__name__}: {e}") from None
     kinds = {(v.shape, str(v.dtype)) for v in pages}
     if len(kinds) > 1: raise InputError(name, "pages of one size and depth", sorted(kinds))

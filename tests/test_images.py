@@ -111,3 +111,11 @@ def test_damaged_files_raise_nothing_but_inputerror(kind, place, noise, cut):
 @given(st.binary(max_size=200), st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\x00", b"MM\x00*"]))
 def test_random_bytes_raise_nothing_but_inputerror(data, head):
     with pytest.raises(InputError): read_image(head + data)
+
+
+def test_a_tiff_whose_next_page_is_no_page():
+    data = bytearray(SAME["float TIFF"])
+    first = int.from_bytes(data[4:8], "little")
+    link = first + 2 + 12 * int.from_bytes(data[first:first + 2], "little")
+    data[link:link + 4] = len(data).to_bytes(4, "little")
+    with pytest.raises(InputError, match="whole image"): read_image(bytes(data) + (1).to_bytes(2, "little") + bytes(16))
