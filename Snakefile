@@ -22,5 +22,6 @@ for name, r in GRAPH.items():
         output: list(map(str, r["output"]))
         log: notebook=str(r["log"])
         threads: THREADS
+        priority: r["priority"]
         params: name=name
         shell: RUN + " {params.name:q}"

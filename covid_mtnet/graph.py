@@ -96,12 +96,12 @@ def write_stamp(
     write_json(path, content)
     return True
 
-# %% ../nbs/api/84_graph.ipynb #3bd8856e
+# %% ../nbs/api/84_graph.ipynb #be58c5de
 def rules(
     profile:str, # Name or file of a profile
     runs:str="runs", # Folder of all runs
     data:str="", # Data root of real profiles
-)->dict: # Task name -> dict(input, output, log, out, notebook, parameters file, needs)
+)->dict: # Task name -> dict(input, output, log, out, notebook, parameters file, priority)
     "The graph of a profile; stamps and parameter files are brought up to date."
     p, folder = load_profile(profile), Path(runs) / load_profile(profile)["name"]
     root, made, first = data or None, {}, []
@@ -112,7 +112,8 @@ def rules(
         write_stamp(folder / ".stamps" / f"{name}.parameters.json", given)
         made[name] = dict(input=[*first, folder / ".stamps" / f"{name}.json", *(folder / n / "provenance.json" for n in t["needs"].values())],
                           output=[folder / name / o for o in t["outputs"]], log=folder / name / "notebook.ipynb", out=folder / name,
-                          notebook=find(t["notebook"]), parameters=folder / ".stamps" / f"{name}.parameters.json")
+                          notebook=find(t["notebook"]), parameters=folder / ".stamps" / f"{name}.parameters.json",
+                          priority=100 * sum(name in u["needs"].values() for u in p["tasks"].values()) + t["minutes"])  # what others wait for, then what takes long
     return made
 
 # %% ../nbs/api/84_graph.ipynb #2f3ba84e
@@ -180,7 +181,7 @@ def reproduce(
         if not done and not left: print(f"Snakemake failed; its log: {folder / 'snakemake.log'}")
         return _report(p, folder, runs, done and not left)
 
-# %% ../nbs/api/84_graph.ipynb #08b50e57
+# %% ../nbs/api/84_graph.ipynb #da9f4970
 def pending(
     made:dict, # From rules
     wanted:list, # Task names
@@ -198,7 +199,8 @@ def pending(
 
 
 def _announce(p, due, wanted):
-    minutes = sum(p["tasks"][n]["minutes"] for n in due)
+    side_by_side = 2 if p["phantoms"] else 1
+    minutes = -(-sum(p["tasks"][n]["minutes"] for n in due) // side_by_side)
     print(f"profile {p['name']}: {len(due)} of {len({*wanted, *due})} tasks to run" + (f", about {minutes} min on 2 cores: {', '.join(due)}" if due else ", nothing has changed"), flush=True)
 
 # %% ../nbs/api/84_graph.ipynb #934cdb51

@@ -12,7 +12,7 @@ SCRIPT, EPOCHS = Path(__file__).with_name("train_tiny.py"), 4
 
 
 def start(folder, backend="tensorflow"):
-    env = dict(os.environ, PYTHONUNBUFFERED="1", KERAS_BACKEND=backend, JAX_PLATFORMS="cpu")
+    env = dict(os.environ, PYTHONUNBUFFERED="1", KERAS_BACKEND=backend, JAX_PLATFORMS="cpu", XLA_FLAGS="--xla_backend_optimization_level=0")
     return subprocess.Popen([sys.executable, SCRIPT, folder, str(EPOCHS)], stdout=subprocess.PIPE, text=True, env=env)
 
 
