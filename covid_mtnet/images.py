@@ -16,7 +16,7 @@ from PIL import ImageOps, ImageSequence
 
 from .core import InputError
 
-# %% ../nbs/api/10_images.ipynb #1af9d36c
+# %% ../nbs/api/10_images.ipynb #32ad4600
 MAGIC = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"II*\x00": "TIFF", b"MM\x00*": "TIFF"}
 
 
@@ -25,7 +25,7 @@ def kind_of(
 )->str: # PNG, JPEG, TIFF, DICOM, NIfTI or unknown
     "The format of a file by its first bytes."
     if data[128:132] == b"DICM": return "DICOM"
-    if data[344:348] in (b"n+1\0", b"ni1\0") or data[:2] == b"\x1f\x8b": return "NIfTI"
+    if data[344:348] in (b"n+1\0", b"ni1\0") or data[4:8] == b"n+2\0" or data[:2] == b"\x1f\x8b": return "NIfTI"
     return next((k for m, k in MAGIC.items() if data.startswith(m)), "unknown")
 
 
@@ -110,11 +110,7 @@ def _pages(picture, name):
     return pages
 
 
-def read_image(
-    src, # Path, or the bytes of a file
-    name=None, # Named in errors; by default the path
-)->Image: # Grey values in [0, 1] and what is known of the file
-    "Read a PNG, JPEG or TIFF of any depth; EXIF orientation is applied."
+def _picture(src, name):
     picture, name = _open(src, name)
     pages = _pages(picture, name)
     values = np.stack(pages) if len(pages) > 1 else pages[0]
@@ -122,6 +118,19 @@ def read_image(
     low, high = _limits(picture, values)
     info = dict(format=picture.format, mode=picture.mode, size=values.shape, pages=len(pages), value_min=float(values.min()), value_max=float(values.max()), low=low, high=high)
     return Image(clip_scale(values, low, high), info)
+
+
+def read_image(
+    src, # Path, or the bytes of a file; a folder or a list of DICOM files is one series
+    name=None, # Named in errors; by default the path
+    window=None, # For DICOM and NIfTI, see volumes.read_volume
+)->Image: # Grey values in [0, 1] and what is known of the file
+    "Read a PNG, JPEG, TIFF, DICOM or NIfTI file of any depth; EXIF orientation is applied."
+    several = isinstance(src, (list, tuple)) or not isinstance(src, (bytes, bytearray)) and Path(src).is_dir()
+    data, name = (src, name) if several else _bytes(src, name)
+    if not several and kind_of(data) not in ("DICOM", "NIfTI"): return _picture(data, name)
+    from covid_mtnet.volumes import read_volume
+    return read_volume(data, name, window)
 
 # %% ../nbs/api/10_images.ipynb #97877465
 def read_values(
