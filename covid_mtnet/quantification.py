@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EVIDENCE', 'THRESHOLDS', 'lung_mean', 'adaptive', 'density', 'evidence', 'implausible', 'percentage', 'Quantity',
-           'clean', 'infected_region', 'quantify', 'total', 'heat']
+           'clean', 'infected_region', 'counted', 'quantify', 'total', 'heat']
 
 # %% ../nbs/api/75_quantification.ipynb #cf7b8c9d
 import math
@@ -148,7 +148,24 @@ def infected_region(
     "What counts as infected."
     return clean((found >= threshold) & lungs, smallest)
 
-# %% ../nbs/api/75_quantification.ipynb #6c2f614e
+# %% ../nbs/api/75_quantification.ipynb #0ee7ea1a
+def counted(
+    found, # Evidence (H, W)
+    lungs, # bool (H, W): refined lung mask
+    method:str, # Where the evidence comes from: adaptive, density or network
+    threshold:float, # Counts at or above
+    band:tuple, # Lowest and highest reasonable threshold
+    spacing=None, # (row, column) size of a pixel in mm, or None
+    smallest:float=.0004, # See clean
+)->Quantity: # Counts, percentage, band and region
+    "Infected share of the lung by a map of evidence."
+    area, reason, n = None if spacing is None else float(spacing[0] * spacing[1]), implausible(lungs), int(lungs.sum())
+    if reason: return Quantity(n, 0, math.nan, math.nan, np.zeros(lungs.shape, bool), method, threshold, reason, area)
+    at = lambda t: infected_region(found, lungs, t, smallest)
+    region = at(threshold)
+    return Quantity(n, int(region.sum()), 100 * at(band[1]).sum() / n, 100 * at(band[0]).sum() / n, region, method, threshold, "", area)
+
+
 def quantify(
     image, # float (H, W) in [0, 1]
     lungs, # bool (H, W): refined lung mask
@@ -166,13 +183,8 @@ def quantify(
     if image.shape != lungs.shape or image.ndim != 2: raise InputError("quantify", f"image and lung mask of one shape (H, W)", f"{image.shape} and {lungs.shape}")
     if (method, modality) not in THRESHOLDS: raise InputError("quantify", f"method and modality among {sorted(THRESHOLDS)}", (method, modality))
     default, limits = THRESHOLDS[method, modality]
-    threshold, band = default if threshold is None else threshold, limits if band is None else band
-    area, reason, n = None if spacing is None else float(spacing[0] * spacing[1]), implausible(lungs), int(lungs.sum())
-    if reason: return Quantity(n, 0, math.nan, math.nan, np.zeros(lungs.shape, bool), method, threshold, reason, area)
-    found = evidence(image, lungs, method, probability, **options)
-    at = lambda t: infected_region(found, lungs, t, smallest)
-    region = at(threshold)
-    return Quantity(n, int(region.sum()), 100 * at(band[1]).sum() / n, 100 * at(band[0]).sum() / n, region, method, threshold, "", area)
+    found = evidence(image, lungs, method, probability, **options) if lungs.any() else image
+    return counted(found, lungs, method, default if threshold is None else threshold, limits if band is None else band, spacing, smallest)
 
 # %% ../nbs/api/75_quantification.ipynb #8577e7db
 def total(
