@@ -55,7 +55,7 @@ def _open(src, name):
     except Exception as e: raise InputError(name, "a whole image", f"{type(e).__name__}: {e}") from None
     return picture, name
 
-# %% ../nbs/api/10_images.ipynb #4a366bb2
+# %% ../nbs/api/10_images.ipynb #803d5509
 def _luminance(picture):
     "float32 grey values of a palette, colour or transparent picture, on the scale 0 to 255."
     if picture.mode == "P": picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
@@ -66,6 +66,12 @@ def _luminance(picture):
     colour, alpha = (a[..., :-1], a[..., -1:] / 255) if picture.mode in ("LA", "RGBA") else (a, 1.)
     grey = colour @ np.float32([.299, .587, .114]) if colour.shape[-1] == 3 else colour[..., 0]
     return grey * (alpha[..., 0] if picture.mode in ("LA", "RGBA") else 1)
+
+
+def _coloured(picture):
+    "Share of pixels whose red, green and blue differ by more than 0.15 of white."
+    if picture.mode not in ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV"): return 0.
+    return float((np.ptp(np.asarray(picture.convert("RGB"), np.int16), -1) > .15 * 255).mean())
 
 
 def _sample(picture):
@@ -82,7 +88,7 @@ def _values(picture):
         return a.astype(np.uint16) if picture.mode.startswith("I;16") else a.astype(np.uint8) if picture.mode == "1" else a
     return _luminance(picture)
 
-# %% ../nbs/api/10_images.ipynb #c049fa8c
+# %% ../nbs/api/10_images.ipynb #95f610f6
 def _limits(picture, values):
     "The stored values that become 0 and 1; signed and float values have no fixed range and use their own."
     bits, sample = _sample(picture)
@@ -96,7 +102,7 @@ def _limits(picture, values):
 class Image:
     "One image, or a stack of pages."
     pixels:np.ndarray # float32 (H, W) or (D, H, W) in [0, 1]
-    info:dict = field(default_factory=dict) # format, mode, size, value_min, value_max, low, high, pages
+    info:dict = field(default_factory=dict) # format, mode, size, value_min, value_max, low, high, pages, colour
 
 # %% ../nbs/api/10_images.ipynb #01a6e433
 def _pages(picture, name):
@@ -116,7 +122,7 @@ def _picture(src, name):
     values = np.stack(pages) if len(pages) > 1 else pages[0]
     if not np.isfinite(values).all(): raise InputError(name, "finite grey values", "NaN or infinity")
     low, high = _limits(picture, values)
-    info = dict(format=picture.format, mode=picture.mode, size=values.shape, pages=len(pages), value_min=float(values.min()), value_max=float(values.max()), low=low, high=high)
+    info = dict(format=picture.format, mode=picture.mode, size=values.shape, pages=len(pages), value_min=float(values.min()), value_max=float(values.max()), low=low, high=high, colour=_coloured(picture))
     return Image(clip_scale(values, low, high), info)
 
 
