@@ -11,7 +11,7 @@ import argparse, sys
 from . import __version__
 from .core import InputError
 
-# %% ../nbs/api/90_cli.ipynb #580fc2bb
+# %% ../nbs/api/90_cli.ipynb #522c14a3
 def _reproduce(a):
     from covid_mtnet.graph import reproduce
     return reproduce(a.profile, a.cores, tuple(a.only), a.data, a.runs, a.dry_run, tuple(a.snakemake))
@@ -39,11 +39,16 @@ def _verify(a):
     return verify_main(a.results)
 
 
+def _view(a):
+    from covid_mtnet.viewer import serve
+    return serve(a.folder, a.out, a.port, not a.no_browser)
+
+
 def _data(a):
     from covid_mtnet.data import main
     return main(a)
 
-# %% ../nbs/api/90_cli.ipynb #245d4bb2
+# %% ../nbs/api/90_cli.ipynb #230bc817
 def _add(commands, name, function, about, *arguments):
     parser = commands.add_parser(name, help=about, description=about)
     for flags, options in arguments: parser.add_argument(*flags, **options)
@@ -58,13 +63,13 @@ PROFILE = (["--profile"], dict(default="smoke", metavar="NAME", help="smoke (def
 def _graph_commands(commands):
     _add(commands, "reproduce", _reproduce, "Run the notebooks of a profile and write the report.", PROFILE, RUNS,
          (["--cores"], dict(type=int, metavar="N", help="processors to use (default: all)")),
-         (["--only"], dict(nargs="+", default=[], metavar="TASK", help="these tasks, with what they need")),
+         (["--only"], dict(nargs="+", action="extend", default=[], metavar="TASK", help="these tasks, with what they need")),
          (["--data"], dict(metavar="ROOT", help="data root (default: COVID_MTNET_DATA, else the user cache)")),
          (["--dry-run"], dict(action="store_true", help="only say what would run")),
          (["--snakemake"], dict(nargs=argparse.REMAINDER, default=[], metavar="...", help="all that follows goes to Snakemake, e.g. --executor slurm")))
     _add(commands, "task", _task, "Run one task of a profile (what the graph calls).", (["profile"], {}), (["name"], {}), RUNS, (["--data"], dict(default="", metavar="ROOT")))
 
-# %% ../nbs/api/90_cli.ipynb #5b5ed0c1
+# %% ../nbs/api/90_cli.ipynb #4b6ac9eb
 def parser()->argparse.ArgumentParser: # The whole command line
     "The commands and their options."
     from covid_mtnet.data import add_arguments
@@ -75,6 +80,9 @@ def parser()->argparse.ArgumentParser: # The whole command line
     _add(commands, "report", _report, "Write the report of a profile: one HTML page, and Markdown.", PROFILE, RUNS)
     _add(commands, "keep", _keep, "Copy the account of a real run (no weights) to results/.", PROFILE, RUNS)
     _add(commands, "verify", _verify, "Recompute every number of results/ from stored predictions.", (["results"], dict(nargs="?", metavar="DIR", help="folder of results (default: the project's)")))
+    _add(commands, "view", _view, "Look at images, move the threshold: a page on this machine only.",
+         (["folder"], dict(nargs="?", default="", metavar="DIR", help="what predict wrote (default: phantoms)")), (["--out"], dict(default="views", metavar="DIR", help="folder for saved pictures (default: views)")),
+         (["--port"], dict(type=int, default=8866, metavar="N", help="on 127.0.0.1 (default: 8866)")), (["--no-browser"], dict(action="store_true", help="open no browser")))
     add_arguments(_add(commands, "data", _data, "Data sets: what is here, fetch, verify, pack, add."))
     return top
 
