@@ -9,7 +9,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
-SHARED = ("data_manifests", "config", "nbs/paper", "nbs/beyond", "nbs/tutorials", "Snakefile", "results")  # a folder not there yet is passed over
+SHARED = ("data_manifests", "config", "nbs/paper", "nbs/beyond", "nbs/tutorials", "Snakefile", "results", "weights")  # a folder not there yet is passed over
 
 
 class BuildWithShare(build_py):

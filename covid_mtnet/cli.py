@@ -11,7 +11,7 @@ import argparse, sys
 from . import __version__
 from .core import InputError
 
-# %% ../nbs/api/90_cli.ipynb #522c14a3
+# %% ../nbs/api/90_cli.ipynb #cbebce21
 def _reproduce(a):
     from covid_mtnet.graph import reproduce
     return reproduce(a.profile, a.cores, tuple(a.only), a.data, a.runs, a.dry_run, tuple(a.snakemake))
@@ -48,6 +48,12 @@ def _data(a):
     from covid_mtnet.data import main
     return main(a)
 
+
+
+def _weights(a):
+    from covid_mtnet.weights import main
+    return main(a)
+
 # %% ../nbs/api/90_cli.ipynb #230bc817
 def _add(commands, name, function, about, *arguments):
     parser = commands.add_parser(name, help=about, description=about)
@@ -69,10 +75,10 @@ def _graph_commands(commands):
          (["--snakemake"], dict(nargs=argparse.REMAINDER, default=[], metavar="...", help="all that follows goes to Snakemake, e.g. --executor slurm")))
     _add(commands, "task", _task, "Run one task of a profile (what the graph calls).", (["profile"], {}), (["name"], {}), RUNS, (["--data"], dict(default="", metavar="ROOT")))
 
-# %% ../nbs/api/90_cli.ipynb #4b6ac9eb
+# %% ../nbs/api/90_cli.ipynb #150c3bc6
 def parser()->argparse.ArgumentParser: # The whole command line
     "The commands and their options."
-    from covid_mtnet.data import add_arguments
+    from covid_mtnet import data, weights
     top = argparse.ArgumentParser("covid-mtnet", description="COVID_MTNet, reproduced and examined. Research use, not a diagnosis.")
     top.add_argument("--version", action="version", version=f"covid_mtnet {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -83,7 +89,8 @@ def parser()->argparse.ArgumentParser: # The whole command line
     _add(commands, "view", _view, "Look at images, move the threshold: a page on this machine only.",
          (["folder"], dict(nargs="?", default="", metavar="DIR", help="what predict wrote (default: phantoms)")), (["--out"], dict(default="views", metavar="DIR", help="folder for saved pictures (default: views)")),
          (["--port"], dict(type=int, default=8866, metavar="N", help="on 127.0.0.1 (default: 8866)")), (["--no-browser"], dict(action="store_true", help="open no browser")))
-    add_arguments(_add(commands, "data", _data, "Data sets: what is here, fetch, verify, pack, add."))
+    data.add_arguments(_add(commands, "data", _data, "Data sets: what is here, fetch, verify, pack, add."))
+    weights.add_arguments(_add(commands, "weights", _weights, "Trained networks: what is here, fetch, build from runs."))
     return top
 
 

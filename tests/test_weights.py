@@ -1,0 +1,55 @@
+"Published weights over a real HTTP server, and from the command line."
+import functools
+import http.server
+import threading
+
+import pandas as pd
+import pytest
+
+from covid_mtnet import cli, weights
+from covid_mtnet.core import InputError, write_json, write_text
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    "A finished run of a small network."
+    from covid_mtnet.nabla import nabla3
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    task = folder / "chest_seg_xray"
+    (task / "nabla3").mkdir(parents=True)
+    nabla3(32, width=.125).save_weights(task / "nabla3" / "model.weights.h5")
+    write_json(task / "metrics.json", dict(task="chest_seg_xray", phantom=True, rows=[dict(id="test.dice", name="Dice", value=.9, low=.8, high=.95, n=12)]))
+    write_json(task / "provenance.json", dict(manifests={"chest_seg_xray": ""}, precision="float32", commit="0" * 40))
+    write_text(task / "parameters.yaml", "size: 32\nwidth: 0.125\n")
+    return folder
+
+
+@pytest.fixture()
+def served(tmp_path):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield tmp_path, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown(); server.server_close()
+
+
+def test_built_published_and_fetched(runs, served, monkeypatch, capsys):
+    folder, address = served
+    monkeypatch.setenv("COVID_MTNET_CACHE", str(folder / "cache"))
+    assert cli.main(["weights", "build", str(runs), "--out", str(folder), "--address", f"{address}/tiny"]) == 0
+    known = pd.read_csv(folder / "registry.csv", keep_default_na=False)
+    assert (folder / "tiny" / "chest_seg_xray" / "card.md").read_text().count("not a diagnosis") == 1 and set(known["licence"]) == {"CC0-1.0 (phantoms)"}
+    here = weights.fetch("tiny", known=known)
+    assert here == folder / "cache" / "weights" / "tiny" and weights.status(known)["here"].tolist() == ["yes"]
+    from covid_mtnet.nabla import nabla3
+    nabla3(32, width=.125).load_weights(here / "chest_seg_xray" / "nabla3" / "model.weights.h5")
+    assert cli.main(["weights", "status"]) == 0 and cli.main(["weights", "fetch", "nothing"]) == 1
+    assert "published set" in capsys.readouterr().err
+
+
+def test_another_file_at_the_address_is_refused_and_leaves_nothing(runs, served, monkeypatch):
+    folder, address = served
+    monkeypatch.setenv("COVID_MTNET_CACHE", str(folder / "cache"))
+    known = weights.build(runs, folder / "tiny").assign(address=lambda k: f"{address}/tiny/" + k["path"])
+    (folder / "tiny" / "chest_seg_xray" / "nabla3" / "model.weights.h5").write_bytes(b"something else")
+    with pytest.raises(InputError, match="model.weights.h5"): weights.fetch("tiny", known=known)
+    assert not list((folder / "cache" / "weights").rglob("model.weights.h5")) and weights.status(known)["here"].iloc[0] != "yes"
