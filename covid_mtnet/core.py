@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['InputError', 'atomic_path', 'write_text', 'write_json', 'read_json', 'sha256', 'digest', 'library', 'resource',
-           'cache_dir', 'data_root', 'progress']
+           'cache_dir', 'data_root', 'progress', 'on_all_cores']
 
 # %% ../nbs/api/00_core.ipynb #a2abbaa0
 import contextlib, hashlib, json, os, shutil, sys, tempfile
@@ -125,3 +125,18 @@ def progress(
     from tqdm.auto import tqdm
     in_notebook = "ipykernel" in sys.modules and not os.environ.get("COVID_MTNET_QUIET")
     return tqdm(items, desc=desc, total=total, disable=not (in_notebook or sys.stderr.isatty()), leave=False, **kwargs)
+
+# %% ../nbs/api/00_core.ipynb #fd3a17d2
+def on_all_cores(
+    function, # A part of each array -> one result per image
+    *arrays, # Of one length
+    workers:int=None, # Processes; None: all cores
+    least:int=250, # Images for which one more process pays [C]
+)->list: # A result per image, in order
+    "Go through images in several processes, or in this one where they are few."
+    n = min(workers or os.cpu_count() or 1, len(arrays[0]) // least)
+    if n < 2: return list(function(*arrays))
+    from joblib import Parallel, delayed
+    size = -(-len(arrays[0]) // (4 * n))
+    parts = [[a[i:i + size] for a in arrays] for i in range(0, len(arrays[0]), size)]
+    return [r for part in Parallel(n)(delayed(function)(*p) for p in parts) for r in part]

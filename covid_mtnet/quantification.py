@@ -4,18 +4,32 @@
 
 # %% auto #0
 __all__ = ['EVIDENCE', 'THRESHOLDS', 'lung_mean', 'adaptive', 'density', 'evidence', 'implausible', 'percentage', 'Quantity',
-           'clean', 'infected_region', 'counted', 'quantify', 'total', 'heat']
+           'clean', 'infected_region', 'counted', 'quantify', 'quantify_all', 'total', 'heat']
 
-# %% ../nbs/api/75_quantification.ipynb #cf7b8c9d
-import math
+# %% ../nbs/api/75_quantification.ipynb #1b902d13
+import functools, math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+from scipy import fft, ndimage
 
-from .core import InputError
+from .core import InputError, on_all_cores
 
-# %% ../nbs/api/75_quantification.ipynb #3f66b451
+# %% ../nbs/api/75_quantification.ipynb #6fb8e86e
+@functools.lru_cache(8)
+def _passed(n, sigma):
+    "What a Gaussian of 2 * 3 * sigma + 1 taps leaves of each cosine of length n."
+    t = np.arange(-int(3 * sigma + .5), int(3 * sigma + .5) + 1)
+    taps = np.exp(-t ** 2 / (2 * sigma ** 2))
+    return (np.cos(np.pi / n * np.outer(np.arange(n), t)) @ (taps / taps.sum())).astype(np.float32)
+
+
+def _around(a, sigma):
+    "Gaussian filter, mirrored at the border: a wide one by cosine transform, which is the same and ten times faster than hundreds of taps."
+    if sigma < 8: return ndimage.gaussian_filter(a, sigma, truncate=3)
+    return fft.idctn(fft.dctn(a) * np.multiply.outer(*(_passed(n, sigma) for n in a.shape)))
+
+
 def lung_mean(
     image, # float (H, W)
     lungs, # bool (H, W)
@@ -24,8 +38,7 @@ def lung_mean(
     "Mean of the lung around each pixel; what lies outside the lungs does not count."
     x, inside = np.asarray(image, np.float32), lungs.astype(np.float32)
     if not sigma: return x
-    around = lambda a: ndimage.gaussian_filter(a, sigma, truncate=3)
-    return np.where(lungs, around(x * inside) / np.maximum(around(inside), 1e-3), x)
+    return np.where(lungs, _around(x * inside, sigma) / np.maximum(_around(inside, sigma), 1e-3), x)
 
 
 def adaptive(
@@ -185,6 +198,19 @@ def quantify(
     default, limits = THRESHOLDS[method, modality]
     found = evidence(image, lungs, method, probability, **options) if lungs.any() else image
     return counted(found, lungs, method, default if threshold is None else threshold, limits if band is None else band, spacing, smallest)
+
+# %% ../nbs/api/75_quantification.ipynb #d354cb8b
+def _quantified(images, lungs, options): return [quantify(i, m, **options) for i, m in zip(images, lungs)]
+
+
+def quantify_all(
+    images, # float (n, H, W) in [0, 1]
+    lungs, # bool (n, H, W): refined lung masks
+    workers:int=None, # Processes; None: all cores
+    **options, # As for quantify
+)->list: # A Quantity per image
+    "Quantify a batch, a large one on all cores."
+    return on_all_cores(functools.partial(_quantified, options=options), images, lungs, workers=workers)
 
 # %% ../nbs/api/75_quantification.ipynb #8577e7db
 def total(

@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = ['threshold', 'largest', 'smooth', 'steps', 'refine', 'contours', 'refine_all']
 
-# %% ../nbs/api/70_refinement.ipynb #b5015216
-from concurrent.futures import ThreadPoolExecutor
+# %% ../nbs/api/70_refinement.ipynb #6b1212e3
+import functools
 
 import numpy as np
 from scipy import ndimage
 from skimage import measure
 
-from .core import InputError
+from .core import InputError, on_all_cores
 
 # %% ../nbs/api/70_refinement.ipynb #4bc53f83
 def threshold(
@@ -70,7 +70,7 @@ def refine(
     "The refined mask."
     return steps(probability, **options)["smoothed"]
 
-# %% ../nbs/api/70_refinement.ipynb #ef45fa57
+# %% ../nbs/api/70_refinement.ipynb #bd40a6d1
 def contours(
     mask, # bool (H, W)
     shortest:int=20, # Points: a shorter contour is a fragment [C]
@@ -80,10 +80,13 @@ def contours(
     return sorted((c - 1 for c in found if len(c) >= shortest), key=len, reverse=True)
 
 
+def _refined(masks, options): return [refine(m, **options) for m in masks]
+
+
 def refine_all(
     probabilities, # (n, H, W) in [0, 1], or bool
-    workers:int=None, # Threads; None: all cores
+    workers:int=None, # Processes; None: all cores
     **options, # As for steps
 )->np.ndarray: # bool (n, H, W)
-    "Refine a batch on all cores."
-    with ThreadPoolExecutor(workers) as pool: return np.stack(list(pool.map(lambda m: refine(m, **options), probabilities)))
+    "Refine a batch, a large one on all cores."
+    return np.stack(on_all_cores(functools.partial(_refined, options=options), probabilities, workers=workers))
