@@ -222,7 +222,8 @@ def run_task(
 )->bool: # Did it run to its end?
     "What a rule of the Snakefile calls: one notebook, its time, and whether its number is as expected."
     from covid_mtnet.runs import execute
-    task, r = load_profile(profile)["tasks"][name], rules(profile, runs, data)[name]
+    task, r = load_profile(profile)["tasks"][name], rules(profile, runs, data and str(Path(data).absolute()))[name]
+    if data: os.environ["COVID_MTNET_DATA"] = str(Path(data).absolute())  # the notebook runs in another folder
     began = time.time()
     print(f"{name}: started, about {task['minutes']} min on 2 cores", flush=True)
     try: fine = execute(r["notebook"], r["out"], read_json(r["parameters"]), tuple(task["outputs"]), name)
