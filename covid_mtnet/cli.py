@@ -49,7 +49,6 @@ def _data(a):
     return main(a)
 
 
-
 def _weights(a):
     from covid_mtnet.weights import main
     return main(a)
@@ -63,7 +62,7 @@ def _add(commands, name, function, about, *arguments):
 
 
 RUNS = (["--runs"], dict(default="runs", metavar="DIR", help="folder of all runs (default: runs)"))
-PROFILE = (["--profile"], dict(default="smoke", metavar="NAME", help="smoke (default), laptop, paper, or a YAML file"))
+PROFILE = (["--profile"], dict(default="smoke", metavar="NAME", help="smoke (default), compact, laptop, paper, or a YAML file"))
 
 
 def _graph_commands(commands):
@@ -75,10 +74,23 @@ def _graph_commands(commands):
          (["--snakemake"], dict(nargs=argparse.REMAINDER, default=[], metavar="...", help="all that follows goes to Snakemake, e.g. --executor slurm")))
     _add(commands, "task", _task, "Run one task of a profile (what the graph calls).", (["profile"], {}), (["name"], {}), RUNS, (["--data"], dict(default="", metavar="ROOT")))
 
+
+def _weights_commands(parser):
+    sub = parser.add_subparsers(dest="weights_command", required=True, metavar="status|fetch|build")
+    sub.add_parser("status", help="the published sets, and what of them is here")
+    f = sub.add_parser("fetch", help="bring a published set here")
+    f.add_argument("set", metavar="SET")
+    f.add_argument("--from", dest="source", default="", metavar="PLACE", help="folder or address that holds the set (default: the addresses of the registry)")
+    b = sub.add_parser("build", help="make a set in half precision from finished runs")
+    b.add_argument("run", metavar="RUN_DIR", help="folder of a profile's runs, e.g. runs/laptop")
+    b.add_argument("--set", default="", metavar="NAME", help="name of the set (default: that of the profile)")
+    b.add_argument("--out", default="weights", metavar="DIR", help="where sets lie (default: weights)")
+    b.add_argument("--address", default="", metavar="URL", help="where the files will be published")
+
 # %% ../nbs/api/90_cli.ipynb #150c3bc6
 def parser()->argparse.ArgumentParser: # The whole command line
     "The commands and their options."
-    from covid_mtnet import data, weights
+    from covid_mtnet import data
     top = argparse.ArgumentParser("covid-mtnet", description="COVID_MTNet, reproduced and examined. Research use, not a diagnosis.")
     top.add_argument("--version", action="version", version=f"covid_mtnet {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -90,7 +102,7 @@ def parser()->argparse.ArgumentParser: # The whole command line
          (["folder"], dict(nargs="?", default="", metavar="DIR", help="what predict wrote (default: phantoms)")), (["--out"], dict(default="views", metavar="DIR", help="folder for saved pictures (default: views)")),
          (["--port"], dict(type=int, default=8866, metavar="N", help="on 127.0.0.1 (default: 8866)")), (["--no-browser"], dict(action="store_true", help="open no browser")))
     data.add_arguments(_add(commands, "data", _data, "Data sets: what is here, fetch, verify, pack, add."))
-    weights.add_arguments(_add(commands, "weights", _weights, "Trained networks: what is here, fetch, build from runs."))
+    _weights_commands(_add(commands, "weights", _weights, "Trained networks: what is here, fetch, build from runs."))
     return top
 
 

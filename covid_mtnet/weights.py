@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TASKS', 'BESIDE', 'REGISTRY', 'half', 'card', 'build', 'listed', 'registry', 'register', 'home', 'status', 'fetch',
-           'main', 'add_arguments']
+           'main']
 
 # %% ../nbs/api/79_weights.ipynb #7912f8e3
 import csv
@@ -25,7 +25,7 @@ def half(
     def copy(name, item):
         if not isinstance(item, h5py.Dataset): out.require_group(name); return
         small = item.ndim > 1 and item.dtype == "float32"
-        out.create_dataset(name, data=item[()].astype("float16") if small else item[()])
+        out.create_dataset(name, data=item[()].astype("float16") if small else item[()], **(dict(compression="gzip", shuffle=True) if small else {}))
     with atomic_path(dst) as tmp, h5py.File(src) as f, h5py.File(tmp, "w") as out:
         f.visititems(copy)
         for name, value in f.attrs.items(): out.attrs[name] = value
@@ -167,19 +167,3 @@ def main(
         register(rows, Path(a.out) / "registry.csv", a.address)
         print(f"{rows['bytes'].sum() / 1e6:.1f} MB in {Path(a.out) / rows['set'].iloc[0]}")
     return 0
-
-
-def add_arguments(
-    parser, # Of `covid-mtnet weights`
-):
-    "Declare status, fetch and build."
-    sub = parser.add_subparsers(dest="weights_command", required=True, metavar="status|fetch|build")
-    sub.add_parser("status", help="the published sets, and what of them is here")
-    f = sub.add_parser("fetch", help="bring a published set here")
-    f.add_argument("set", metavar="SET")
-    f.add_argument("--from", dest="source", default="", metavar="PLACE", help="folder or address that holds the set (default: the addresses of the registry)")
-    b = sub.add_parser("build", help="make a set in half precision from finished runs")
-    b.add_argument("run", metavar="RUN_DIR", help="folder of a profile's runs, e.g. runs/laptop")
-    b.add_argument("--set", default="", metavar="NAME", help="name of the set (default: that of the profile)")
-    b.add_argument("--out", default="weights", metavar="DIR", help="where sets lie (default: weights)")
-    b.add_argument("--address", default="", metavar="URL", help="where the files will be published")

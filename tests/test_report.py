@@ -111,8 +111,9 @@ def test_everything_is_listed_before_anything_has_run(tmp_path):
     assert "src=\"http" not in body and "<script" not in body and "<link" not in body
 
 
-def test_a_run_is_shown_with_its_verdicts_and_phantoms_are_marked(account, tmp_path):
+def test_a_run_is_shown_with_its_verdicts_and_phantoms_are_marked(account, tmp_path, monkeypatch):
     from PIL import Image
+    monkeypatch.setattr(report, "_results", lambda: None)  # no committed account in the place of what was not run
     for profile, phantom in (("laptop", False), ("smoke", True)):
         task = tmp_path / profile / "pneumonia_xray"
         shutil.copytree(account / "laptop" / "pneumonia_xray", task)
