@@ -114,12 +114,13 @@ def keep(
 
 # %% ../nbs/api/86_report.ipynb #384ace08
 def markdown_table(
-    profile:str="laptop", # Name of a profile
+    profiles:tuple=("paper", "laptop", "compact"), # Names of profiles; a task counts in the first that has run it
     runs:str="runs", # Folder of all runs
 )->str: # Markdown
     "Paper against reproduced, for the claims that have a number."
-    table = claims_table({t: read_json(f / "metrics.json") for t, f in finished(profile, runs).items()})
-    table = table[table["ours"] != ""][["quantity", "task", "printed", "attainable", "ours", "verdict"]]
+    folders = {t: f for p in reversed(profiles) for t, f in finished(p, runs).items()}
+    table = claims_table({t: read_json(f / "metrics.json") for t, f in folders.items()})
+    table = table[table["ours"] != ""][["quantity", "task", "printed", "attainable", "ours", "profile", "data", "verdict"]]
     line = lambda cells: "| " + " | ".join(map(str, cells)) + " |"
     return "\n".join([line(table.columns), line(["---"] * table.shape[1]), *(line(r) for r in table.to_numpy())])
 
