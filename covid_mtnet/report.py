@@ -6,7 +6,7 @@
 __all__ = ['finished', 'spread', 'report', 'keep', 'markdown_table', 'verify', 'verify_main']
 
 # %% ../nbs/api/86_report.ipynb #3ac9007b
-import base64, math, os, shutil
+import base64, itertools, math, os, shutil
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import yaml
 
 from .claims import claims, claims_table, figure_list
 from .core import InputError, atomic_path, read_json, resource, sha256, write_text
-from .graph import load_profile
+from .graph import find, load_profile
 
 # %% ../nbs/api/86_report.ipynb #c622cb6f
 def finished(
@@ -73,21 +73,32 @@ def _set(name, phantom):
     except InputError as e: return dict(name=name, title=name, licence="not known here", faults=[str(e)])
 
 
-def _task(name, folder):
+def _about(notebook):
+    "Title and opening words of a run notebook, as Markdown: what it asks, and what its numbers can and cannot show."
+    cells = read_json(find(notebook))["cells"]
+    words = ["".join(c["source"]) for c in itertools.takewhile(lambda c: c["cell_type"] == "markdown", cells)]
+    title, *rest = "\n\n".join(words).split("\n")
+    return title.lstrip("# "), "\n".join(l for l in rest if not l.startswith("> ")).strip()
+
+
+def _task(name, folder, notebook):
     "What the report says of one task."
     m, p = read_json(folder / "metrics.json"), read_json(folder / "provenance.json")
     number = lambda v: "" if v is None else f"{v:,}" if isinstance(v, int) else f"{v:.4f}"
     rows = [dict(name=r["name"], value=number(r["value"]), low=number(r.get("low")), high=number(r.get("high")), n=r.get("n") or "", method=r["method"]) for r in m["rows"]]
     sets = [_set(s, m["phantom"]) for s in p.get("manifests", {})]
     shown = folder / "figures" / "attribution.csv"
-    return dict(name=name, phantom=m["phantom"], profile=m["profile"], committed=bool(_results()) and _results().resolve() in folder.resolve().parents, rows=rows, sets=sets, extra=_extra(folder), parameters=yaml.safe_load(_text(folder / "parameters.yaml")) or {},
+    title, about = _about(notebook)
+    return dict(name=name, title=title, about=about, phantom=m["phantom"], profile=m["profile"], committed=bool(_results()) and _results().resolve() in folder.resolve().parents, rows=rows, sets=sets, extra=_extra(folder), parameters=yaml.safe_load(_text(folder / "parameters.yaml")) or {},
                 provenance={k: v for k, v in p.items() if k not in ("outputs", "versions", "manifests")}, versions=p.get("versions", {}),
                 minutes=p.get("wall_seconds", 0) / 60, memory=p.get("peak_memory_mib", 0), attribution=pd.read_csv(shown, keep_default_na=False).to_dict("records") if shown.exists() else [])
 
 # %% ../nbs/api/86_report.ipynb #703c1c58
 def _render(template, **given):
-    import jinja2
+    import jinja2, mistune
+    from markupsafe import Markup
     env = jinja2.Environment(autoescape=template.endswith(".html.j2"), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    env.filters["prose"] = lambda text: Markup(mistune.html(text))
     env.filters["embed"] = lambda p: "data:image/png;base64," + base64.b64encode(Path(p).read_bytes()).decode()
     env.filters["relative"] = lambda p: Path(os.path.relpath(p, given["here"])).as_posix()
     return env.from_string(resource("config", template).read_text(encoding="utf-8")).render(**given)
@@ -105,7 +116,7 @@ def report(
     table, found = claims_table({t: metrics[t] for t in first}), _figures(first)
     figures = [dict(f, runnable=[t for t in f["tasks"].split() if t in known], shown=[(t, p, metrics[t]["phantom"]) for t, p in found.get(f["number"], [])]) for f in figure_list().to_dict("records")]
     given = dict(profile=Path(profile).stem, claims=table.to_dict("records"), counts=table["verdict"].value_counts().to_dict(), figures=figures, here=here,
-                 tasks=[_task(t, f) for t, f in folders.items()], spread=spread(folders, known), phantom=any(m["phantom"] for m in metrics.values()))
+                 tasks=[_task(t, f, known[t]["notebook"]) for t, f in folders.items()], spread=spread(folders, known), phantom=any(m["phantom"] for m in metrics.values()))
     for name in ("html", "md"): write_text(here / f"report.{name}", _render(f"report.{name}.j2", **given))
     return here / "report.html", here / "report.md"
 

@@ -125,6 +125,11 @@ def test_a_run_is_shown_with_its_verdicts_and_phantoms_are_marked(account, tmp_p
         if phantom: assert 'class="v-reproduced"' not in html
 
 
+def test_the_report_says_what_a_task_can_and_cannot_show():
+    title, about = report._about("nbs/paper/15_covid_xray.ipynb")
+    assert title == "COVID-19 detection in chest X-rays" and "It cannot show that it sees COVID-19" in about and "profile =" not in about
+
+
 def test_several_seeds_are_shown_with_their_spread_and_claim_nothing_twice(account, tmp_path, monkeypatch):
     monkeypatch.setattr(report, "_results", lambda: None)
     for k, name in enumerate(("pneumonia_xray", "pneumonia_xray_seed1", "pneumonia_xray_seed2")):
