@@ -9,6 +9,7 @@ copyright = "The covid_mtnet authors, Apache-2.0. Research use, not a diagnosis"
 extensions = ["myst_nb", "sphinx.ext.viewcode"]
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}
+nb_code_prompt_show, nb_code_prompt_hide = "Source", "Source"
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 viewcode_follow_imported_members = False
@@ -20,7 +21,8 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
-html_theme_options = dict(use_download_button=False, use_fullscreen_button=False, use_repository_button=False, show_navbar_depth=1, show_toc_level=2)
+html_context = dict(default_mode="auto")
+html_theme_options = dict(navbar_persistent=[], use_download_button=False, use_fullscreen_button=False, use_repository_button=False, show_navbar_depth=1, show_toc_level=2)
 
 
 def source(app, module):

@@ -20,7 +20,6 @@ from covid_mtnet.graph import load_profile
 TOP = Path(__file__).resolve().parents[1]
 PROFILES = ("paper", "laptop", "compact") # whose account stands under the text, where several are committed
 NOT_A_DIAGNOSIS = "**Research use, not a diagnosis.**"
-COMMON = "pneumonia_xray"
 
 
 # Markdown
@@ -83,7 +82,7 @@ def parameters(thing):
     default = lambda d: "" if d is inspect.Parameter.empty else "a function" if callable(d) and not isinstance(d, type) else f"`{d!r}`"
     rows = [("*returns*" if n == "return" else f"`{n}`", shown(p.anno), default(p.default), p.docment or "") for n, p in found.items()
             if n != "self" and not (n == "return" and p.anno is inspect.Parameter.empty and not p.docment)]
-    return table(("", "type", "default", "shape, unit, range"), rows).replace(r"\*returns\*", "*returns*") if rows else ""
+    return table(("parameter", "type", "default", "shape, unit, range"), rows).replace(r"\*returns\*", "*returns*") if rows else ""
 
 
 def bare(node):
@@ -93,10 +92,9 @@ def bare(node):
     return f"{node.name}({ast.unparse(args)})" + (f" -> {ast.unparse(node.returns)}" if node.returns else "")
 
 
-def described(kind, module, signature, thing, inside=(), colons=3, prefix=""):
-    fence = ":" * (colons + bool(inside))
-    doc = plain(inspect.getdoc(thing) or "") if "doc" not in prefix else ""
-    return "\n".join([f"{fence}{{py:{kind}}} {signature}", f":module: {module}", "", doc, "", parameters(thing) if kind != "property" else "", "", *inside, fence])
+def described(kind, module, signature, thing, inside=()):
+    fence = ":::" + ":" * bool(inside)
+    return "\n".join([f"{fence}{{py:{kind}}} {signature}", f":module: {module}", "", plain(inspect.getdoc(thing) or ""), "", parameters(thing) if kind != "property" else "", "", *inside, fence])
 
 
 def definition(node, module):
@@ -252,10 +250,10 @@ def data_card(name, out):
              ("masks", ", ".join(f"`{c}` ({int((rows[c] != '').sum())})" for c in m.masks) or "none"), ("groups (patients, where known)", ", ".join(f"{s} {people[s]}" for s in manifests.SPLITS if s in people)),
              ("packs", ", ".join(f"`{p}.zip`" for p in sorted(set(rows["pack"])) if p) or "none"), ("hash of files.csv", f"`{m.digest}`")]
     licences, marks = rows["licence"].value_counts(), list(flagged(rows))
-    text = [f"# {name}", f"> {about['alternateName']}", meta["description"], table(("", ""), facts), "## What for", meta["use"], "Splits are by group and stored; no run draws them.", counts(rows),
+    text = [f"# {name}", f"> {about['alternateName']}", meta["description"], table(("fact", "value"), facts), "## What for", meta["use"], "Splits are by group and stored; no run draws them.", counts(rows),
             "## Known faults", "\n".join(f"- {plain(f)}" for f in meta["faults"]), *(["Columns of `files.csv` that mark them:", table(("column", "images"), marks)] if marks else []),
             "## Licences per image", table(("licence", "images"), list(licences.items())), "The images are not part of this project.",
-            "## Source", plain(meta["citeAs"] if "citeAs" in meta else meta["citation"]), "\n".join(f"- [{u}]({u})" for u in dict.fromkeys(meta["sources"])),
+            "## Source", plain(meta["citeAs"] if "citeAs" in meta else meta["citation"]), "\n".join(f"- [{u}]({u})" for u in dict.fromkeys(u.split("#")[0] for u in meta["sources"])),
             "## Get it", f"```sh\ncovid-mtnet data fetch {name}     # from the upstream addresses, resumable, checked\ncovid-mtnet data verify {name}    # every file against its hash\n```"]
     write_text(out / "data" / f"{name}.md", "\n\n".join(text) + "\n")
     return f"[{name}]({name}.md)", about["alternateName"], f"{len(rows):,}", meta["licence"], len(meta["faults"])
@@ -277,7 +275,7 @@ def model_card(name, out):
     reached = [(f"[{t}](../{task_pages()[t]})", p, r["name"], number(r, "value"), f"{number(r, 'low')}–{number(r, 'high')}", r["n"]) for t, p, r in rows]
     trained = [(f"[{t}](../{task_pages()[t]})", ", ".join(f"[{s}](../data/{s}.md)" for s in tasks[t]["data"])) for t in tasks if used_in(t, name)]
     text = (TOP / "docs" / "models" / f"{name}.md").read_text().split("<!-- facts -->")
-    write_text(out / "models" / f"{name}.md", text[0] + raw_table(("", ""), facts) + "\n\n## Trained on\n\n" + table(("task", "data"), trained) + "\n\n## What it reached\n\n" + NOT_A_DIAGNOSIS + " On real images; n and a 95 % interval beside every number.\n\n"
+    write_text(out / "models" / f"{name}.md", text[0] + raw_table(("fact", "value"), facts) + "\n\n## Trained on\n\n" + table(("task", "data"), trained) + "\n\n## What it reached\n\n" + NOT_A_DIAGNOSIS + " On real images; n and a 95 % interval beside every number.\n\n"
                + (table(("task", "profile", "number", "value", "95 % interval", "n"), reached) if reached else "No run on real images is committed.") + "\n" + text[1])
     return f"[{title}]({name}.md)", f"{model.count_params():,}", "image → class probabilities" if kind == "classification" else "image → mask", len({t for t, _, _ in rows}) or "none yet"
 
@@ -332,7 +330,7 @@ def front(out):
         picture(profile, task, TOP / path, out)
         text = text.replace(f"../{path}", f"/figures/{profile}/{task}/{name}")
     for name, target in (("CONTRIBUTING.md", "contributing.md"), ("CHANGELOG.md", "changelog.md")): text = text.replace(f"](../{name})", f"]({target})")
-    parts = toctree(["claims", "paper/index", "beyond/index", "tutorials/index"], "Results", hidden=True), toctree(["howto/index", "data/index", "models/index"], "Use", hidden=True), toctree(["api/index", "contributing", "changelog"], "Library", hidden=True)
+    parts = toctree(["claims", "paper/index", "beyond/index", "tutorials/index"], "Results", hidden=True), toctree(["howto/index", "data/index", "models/index"], "Use", hidden=True), toctree(["api/index", "contributing", "changelog"], "Inside", hidden=True)
     write_text(out / "index.md", "\n\n".join([text, *parts]) + "\n")
 
 
