@@ -105,5 +105,5 @@ def claims_table(
         m, row = found.get(c["id"], (None, None))
         phantom = bool(m and m.get("phantom"))
         out.append({"id": c["id"], "task": c["task"], "quantity": c["quantity"], "printed": f"{c['printed']} {c['unit']}".strip(), "attainable": granularity(c), "ours": _ours(c, row),
-                    "data": "phantom" if phantom else c["data"], "verdict": verdict(c, row, phantom)})
+                    "profile": m.get("profile", "") if m else "", "data": "phantom" if phantom else c["data"], "verdict": verdict(c, row, phantom)})
     return pd.DataFrame(out)

@@ -15,12 +15,12 @@ import yaml
 from .core import InputError, digest, library, read_json, resource, sha256, write_json
 
 # %% ../nbs/api/84_graph.ipynb #85af5e41
-FIELDS = {"notebook", "needs", "data", "outputs", "minutes", "expect", "parameters"}
+FIELDS = {"notebook", "needs", "data", "outputs", "minutes", "expect", "parameters"} # Of a task; seeds may be added
 
 
 def load_profile(
     profile:str, # smoke, laptop, paper, or the path of a YAML file
-)->dict: # name, tasks, phantoms (or None)
+)->dict: # name, tasks, phantoms (or None), machine that the minutes are for
     "Read and check a profile."
     known = {p.stem: p for p in sorted(resource("config").glob("*.yaml"))}
     path = known.get(profile) or Path(profile)
@@ -28,10 +28,17 @@ def load_profile(
     try: text = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as e: raise InputError(path, "valid YAML", str(e).replace("\n", " ")) from None
     for name, task in text["tasks"].items():
-        if FIELDS - set(task) or set(task) - FIELDS: raise InputError(f"{path}, task {name}", f"the fields {', '.join(sorted(FIELDS))}", f"{', '.join(sorted(task))}")
+        if FIELDS - set(task) or set(task) - FIELDS - {"seeds"}: raise InputError(f"{path}, task {name}", f"the fields {', '.join(sorted(FIELDS))}", f"{', '.join(sorted(task))}")
         for n in task["needs"].values():
             if n not in text["tasks"]: raise InputError(f"{path}, task {name}", f"needs among {', '.join(text['tasks'])}", n)
-    return dict(name=path.stem, tasks=text["tasks"], phantoms=text.get("phantoms"))
+    return dict(name=path.stem, tasks=dict(t for name, task in text["tasks"].items() for t in _seeded(name, task)), phantoms=text.get("phantoms"), machine=text.get("machine", "2 cores"))
+
+
+def _seeded(name, task):
+    "A task, and the same with further seeds."
+    seeds = task.pop("seeds", 1)
+    yield name, task
+    for k in range(1, seeds): yield f"{name}_seed{k}", dict(task, parameters=dict(task["parameters"], seed=k), of=name)
 
 
 def _near(word, known):
@@ -201,7 +208,7 @@ def pending(
 def _announce(p, due, wanted):
     side_by_side = 2 if p["phantoms"] else 1
     minutes = -(-sum(p["tasks"][n]["minutes"] for n in due) // side_by_side)
-    print(f"profile {p['name']}: {len(due)} of {len({*wanted, *due})} tasks to run" + (f", about {minutes} min on 2 cores: {', '.join(due)}" if due else ", nothing has changed"), flush=True)
+    print(f"profile {p['name']}: {len(due)} of {len({*wanted, *due})} tasks to run" + (f", about {minutes} min on {p['machine']}: {', '.join(due)}" if due else ", nothing has changed"), flush=True)
 
 # %% ../nbs/api/84_graph.ipynb #934cdb51
 def _report(p, folder, runs, fine):
@@ -222,10 +229,11 @@ def run_task(
 )->bool: # Did it run to its end?
     "What a rule of the Snakefile calls: one notebook, its time, and whether its number is as expected."
     from covid_mtnet.runs import execute
-    task, r = load_profile(profile)["tasks"][name], rules(profile, runs, data and str(Path(data).absolute()))[name]
+    p = load_profile(profile)
+    task, r = p["tasks"][name], rules(profile, runs, data and str(Path(data).absolute()))[name]
     if data: os.environ["COVID_MTNET_DATA"] = str(Path(data).absolute())  # the notebook runs in another folder
     began = time.time()
-    print(f"{name}: started, about {task['minutes']} min on 2 cores", flush=True)
+    print(f"{name}: started, about {task['minutes']} min on {p['machine']}", flush=True)
     try: fine = execute(r["notebook"], r["out"], read_json(r["parameters"]), tuple(task["outputs"]), name)
     except InputError as e: fine = print(f"{name}: FAILED: {e}", flush=True)
     if not fine: return False

@@ -125,6 +125,23 @@ def test_a_run_is_shown_with_its_verdicts_and_phantoms_are_marked(account, tmp_p
         if phantom: assert 'class="v-reproduced"' not in html
 
 
+def test_the_report_says_what_a_task_can_and_cannot_show():
+    title, about = report._about("nbs/paper/15_covid_xray.ipynb")
+    assert title == "COVID-19 detection in chest X-rays" and "It cannot show that it sees COVID-19" in about and "profile =" not in about
+
+
+def test_several_seeds_are_shown_with_their_spread_and_claim_nothing_twice(account, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "_results", lambda: None)
+    for k, name in enumerate(("pneumonia_xray", "pneumonia_xray_seed1", "pneumonia_xray_seed2")):
+        task = Path(shutil.copytree(account / "laptop" / "pneumonia_xray", tmp_path / "paper" / name))
+        m = read_json(task / "metrics.json")
+        next(r for r in m["rows"] if r["id"] == "test.auc")["value"] = .9 + .01 * k
+        write_json(task / "metrics.json", dict(m, profile="paper"))
+    html, md = (p.read_text() for p in report.report("paper", tmp_path))
+    auc = next(l for l in md.splitlines() if l.startswith("| pneumonia_xray |") and "| 0.9100 | 0.0100 | 0.9000, 0.9100, 0.9200 |" in l)
+    assert "AUC" in auc and 'id="seeds"' in html and "0.90 (" in next(l for l in md.splitlines() if l.startswith("| P3 |"))
+
+
 BREAK = {"empty": "", "ragged": "a,b\n1,2\n1,2,3\n", "words": "path,group,split,label,probability\na,b,test,1,x\n"}
 @pytest.mark.parametrize("text", BREAK.values(), ids=BREAK)
 def test_broken_predictions_are_a_problem_not_a_crash(copy, text):
