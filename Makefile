@@ -40,9 +40,9 @@ test: setup
 	$(call STAGE,pytest,TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -n auto --dist loadfile)
 
 docs: setup
-	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python docs/generate.py .make/docs 2>.make/docs.log || { cat .make/docs.log >&2; exit 1; }
-	@rm -rf _docs
-	@$(BIN)/sphinx-build -q -W --keep-going -j auto -c docs -d .make/doctrees .make/docs _docs
+	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python docs/generate.py .make/docs/pages 2>.make/docs.log || { cat .make/docs.log >&2; exit 1; }
+	@$(BIN)/sphinx-build -q -W --keep-going -j auto -c docs -d .make/docs/doctrees .make/docs/pages .make/docs/html
+	@rm -rf _docs && mv .make/docs/html _docs
 	@echo "site: _docs/index.html"
 
 lab: setup

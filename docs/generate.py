@@ -171,13 +171,15 @@ def account(profile, task, folder):
     known = " ".join(f"[{s}](../data/{s}.md)" for s in sorted(p.get("manifests", {})))
     how = f"Data: {known or 'none'}. Device: {p['device']}, {p.get('backend', '')} {p.get('precision', '')}, seed {p.get('seed', '')}, commit `{str(p.get('commit'))[:10]}`."
     settings = folded("Parameters of this run", table(("parameter", "value"), [(f"`{k}`", f"`{v}`") for k, v in given.items() if k not in ("out_dir", "data_root")]))
-    return f"## Result, profile {profile}\n\n{NOT_A_DIAGNOSIS} {how}\n\n{numbers(claimed)}\n\n{folded('All ' + str(len(m['rows'])) + ' numbers of this run', numbers(m['rows']))}\n\n{settings}"
+    seeds = [(r["name"], f"{r['mean']:.4f}", f"{r['sd']:.4f}", len(r["values"])) for r in report.spread(report.finished(profile), load_profile(profile)["tasks"]) if r["task"] == task]
+    seeds = "Nothing but the seed changed:\n\n" + table(("number", "mean", "standard deviation", "seeds"), seeds) if seeds else ""
+    return f"## Result, profile {profile}\n\n{NOT_A_DIAGNOSIS} {how}\n\n{numbers(claimed)}\n\n{seeds}\n\n{folded('All ' + str(len(m['rows'])) + ' numbers of this run', numbers(m['rows']))}\n\n{settings}"
 
 
 def task_of(notebook):
     "The task that runs a notebook, and the profiles that have it."
     path, profiles = notebook.relative_to(TOP).as_posix(), [p.stem for p in sorted((TOP / "config").glob("*.yaml"))]
-    found = {p: t for p in profiles for t, v in load_profile(p)["tasks"].items() if v["notebook"] == path}
+    found = {p: t for p in profiles for t, v in load_profile(p)["tasks"].items() if v["notebook"] == path and "of" not in v}
     return next(iter(found.values()), None), found
 
 
@@ -221,7 +223,7 @@ def claims_page(out):
         t = claims.claims_table({k: read_json(f / "metrics.json") for k, f in report.finished(profile, out / "_reports").items()})
         counts = ", ".join(f"{n} {v}" for v, n in t["verdict"].value_counts().items())
         parts.append(f'## Profile {profile}\n\n{counts}. <a class="reference external" href="reports/{profile}.html">The whole report of profile {profile}</a>: one page with every figure, the data and the provenance.\n\n'
-                     + table(t.columns.drop("id"), t.drop(columns="id").to_numpy()))
+                     + (lambda t: table(t.columns, t.to_numpy()))(t.drop(columns=["id", "profile"], errors="ignore")))
     shutil.rmtree(out / "_reports", ignore_errors=True)
     text = (TOP / "docs" / "claims.md").read_text()
     write_text(out / "claims.md", text + "\n\n" + ("\n\n".join(parts) or "No run on real images is committed.") + "\n")
@@ -269,7 +271,7 @@ def model_card(name, out):
     model, narrow = build(), build(width=.25)
     facts = [("parameters", f"{model.count_params():,}; at a quarter of the width {narrow.count_params():,}"), ("input", f"{model.input_shape[1:]}, float32 in [0, 1]; any side that 32 divides"), ("output", f"{model.output_shape[1:]}, " + ("softmax probabilities of the classes" if kind == "classification" else "probability of the region at every pixel")),
              ("layers with weights", sum(bool(l.weights) for l in model.layers)), ("built by", f"{{py:func}}`{module}.{name}`")]
-    tasks = load_profile("paper")["tasks"]
+    tasks = {t: v for t, v in load_profile("paper")["tasks"].items() if "of" not in v}
     found = {(p, t): read_json(d / "metrics.json") for t in tasks for p, d in accounts(t).items()}
     rows = [(t, p, r) for (p, t), m in found.items() if m.get("kind") == kind for r in m["rows"] if r.get("low") is not None and chosen(name, r["id"])]
     reached = [(f"[{t}](../{task_pages()[t]})", p, r["name"], number(r, "value"), f"{number(r, 'low')}–{number(r, 'high')}", r["n"]) for t, p, r in rows]
@@ -324,11 +326,12 @@ def front(out):
             exec(source.replace("Markdown(", "result = ("), ran)
             source = ran["result"]
         text.append(source)
-    text = "\n\n".join(text).replace("](../docs/", "](")
-    for path in sorted(set(re.findall(r"\]\(\.\./(results/[^)]+\.png)\)", text))):
-        _, profile, task, _, name = path.split("/")
-        picture(profile, task, TOP / path, out)
-        text = text.replace(f"../{path}", f"/figures/{profile}/{task}/{name}")
+    text = re.sub(r"^(!\[[^\]]*\]\([^)]+\.svg\)\s*)+$", "", "\n\n".join(text), flags=re.M).replace("](../docs/", "](")  # badges are for the README
+    for path in sorted(set(re.findall(r"\]\(\.\./(results/[^)]+)\)", text))):
+        kept = Path("figures", *Path(path).parts[1:3], Path(path).name)
+        (out / kept).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(TOP / path, out / kept)
+        text = text.replace(f"../{path}", f"/{kept.as_posix()}")
     for name, target in (("CONTRIBUTING.md", "contributing.md"), ("CHANGELOG.md", "changelog.md")): text = text.replace(f"](../{name})", f"]({target})")
     parts = toctree(["claims", "paper/index", "beyond/index", "tutorials/index"], "Results", hidden=True), toctree(["howto/index", "data/index", "models/index"], "Use", hidden=True), toctree(["api/index", "contributing", "changelog"], "Inside", hidden=True)
     write_text(out / "index.md", "\n\n".join([text, *parts]) + "\n")
