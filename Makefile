@@ -13,7 +13,7 @@ UV := 0.13.9
 BIN := .venv/bin
 STAGE = @printf '%s\n' "== $(1)"; start=$$SECONDS; $(2); printf '== %s: %s s\n' "$(1)" "$$((SECONDS - start))"
 
-.PHONY: help setup reproduce test docs lab readme lock clean
+.PHONY: help setup reproduce test docs kernel lab readme lock clean
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
@@ -45,8 +45,10 @@ docs: setup
 	@rm -rf _docs && mv .make/docs/html _docs
 	@echo "site: _docs/index.html"
 
-lab: setup
+kernel: setup
 	@$(BIN)/python -m ipykernel install --prefix .venv --name covid_mtnet --display-name covid_mtnet
+
+lab: kernel
 	@$(BIN)/jupyter lab nbs
 
 readme: setup
