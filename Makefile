@@ -1,5 +1,7 @@
 # make reproduce   set up .venv, run the smoke graph (phantoms, offline), print where the report lies
 # make test        everything that CI runs
+# make docs        the site, _docs/index.html
+# make lab         JupyterLab in nbs/, with the kernel covid_mtnet
 # make readme      README.md from nbs/index.ipynb
 # make lock        renew requirements.lock from settings.ini
 # make clean       remove what can be made again; never runs/
@@ -11,7 +13,7 @@ UV := 0.13.9
 BIN := .venv/bin
 STAGE = @printf '%s\n' "== $(1)"; start=$$SECONDS; $(2); printf '== %s: %s s\n' "$(1)" "$$((SECONDS - start))"
 
-.PHONY: help setup reproduce test readme lock clean
+.PHONY: help setup reproduce test docs kernel lab readme lock clean
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
@@ -34,7 +36,20 @@ test: setup
 	$(call STAGE,library in sync with the notebooks,$(BIN)/python tests/check_notebooks.py)
 	$(call STAGE,lessons,KERAS_BACKEND=tensorflow TF_CPP_MIN_LOG_LEVEL=3 MPLBACKEND=Agg $(BIN)/nbdev-test nbs/api --n-workers 2 2>&1 | { grep -v -E 'port.cc|cudart_stub|cuda_platform|InitializeLog|cpu_feature|AVX' || true; })
 	$(call STAGE,smoke graph,$(BIN)/covid-mtnet reproduce)
+	$(call STAGE,site,$(MAKE) --no-print-directory docs)
 	$(call STAGE,pytest,TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -n auto --dist loadfile)
+
+docs: setup
+	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python docs/generate.py .make/docs/pages 2>.make/docs.log || { cat .make/docs.log >&2; exit 1; }
+	@$(BIN)/sphinx-build -q -W --keep-going -j auto -c docs -d .make/docs/doctrees .make/docs/pages .make/docs/html
+	@rm -rf _docs && mv .make/docs/html _docs
+	@echo "site: _docs/index.html"
+
+kernel: setup
+	@$(BIN)/python -m ipykernel install --prefix .venv --name covid_mtnet --display-name covid_mtnet
+
+lab: kernel
+	@$(BIN)/jupyter lab nbs
 
 readme: setup
 	$(BIN)/jupyter nbconvert --log-level WARN --execute --inplace nbs/index.ipynb
@@ -48,4 +63,4 @@ lock: setup
 	@mv .make/lock requirements.lock
 
 clean:
-	rm -rf .venv .make .snakemake build dist *.egg-info .pytest_cache .hypothesis
+	rm -rf .venv .make _docs .snakemake build dist *.egg-info .pytest_cache .hypothesis
