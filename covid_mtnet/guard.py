@@ -103,14 +103,14 @@ def known()->dict: # rules, passed, air
     "The rule in force, from `config/guard.json`."
     return read_json(resource("config", "guard.json"))
 
-# %% ../nbs/api/87_guard.ipynb #94e20c58
+# %% ../nbs/api/87_guard.ipynb #5eba50d1
 COLOURED = .1 # Share of clearly coloured pixels; chest images from the web have none, a photo four in ten [C]
 SMALLEST = 48 # Pixels of the shorter side; the smallest training image has 61 [C]
 
 
 def concerns(
     pixels, # float (H, W) in [0, 1]
-    info:dict, # From images.read_image: colour, modality, unit
+    info:dict, # From images.read_image: colour, modality, unit, plane
     modality:str, # xray or ct: what it is taken for
 )->list: # Sentences; empty for a picture that may be scored
     "What speaks against scoring a picture, before any network has seen it."
@@ -118,6 +118,7 @@ def concerns(
     stated, found = info.get("modality"), []
     if stated not in (None, modality): return [f"the file says {stated.upper()}, not {modality}"]
     if info.get("colour", 0) > COLOURED: found.append(f"a colour picture: {info['colour']:.0%} of its pixels are coloured, at most {COLOURED:.0%} is plausible")
+    if modality == "ct" and info.get("plane") in ("coronal", "sagittal"): found.append(f"{info['plane']} slices; the networks learned from axial ones")
     if min(pixels.shape) < SMALLEST: found.append(f"{pixels.shape[1]} x {pixels.shape[0]} pixels, at least {SMALLEST} on each side are needed")
     if np.ptp(pixels) < .02: return [*found, "no contrast"]
     return found + ([] if info.get("unit") == "HU" else _unlike(thumbnail(pixels), modality))
