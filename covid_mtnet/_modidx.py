@@ -495,6 +495,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                         'covid_mtnet/quantification.py'),
                                             'covid_mtnet.quantification.adaptive': ( 'api/quantification.html#adaptive',
                                                                                      'covid_mtnet/quantification.py'),
+                                            'covid_mtnet.quantification.around': ( 'api/quantification.html#around',
+                                                                                   'covid_mtnet/quantification.py'),
                                             'covid_mtnet.quantification.clean': ( 'api/quantification.html#clean',
                                                                                   'covid_mtnet/quantification.py'),
                                             'covid_mtnet.quantification.counted': ( 'api/quantification.html#counted',

@@ -36,15 +36,14 @@ class Case:
     spacing:tuple|None=None # (slice, row, column) in mm, the first None where unknown; or None
     note:str="" # Said under the picture, e.g. that it is a phantom
     threshold:float|None=None # Counts as infected at or above; None: the default of method and modality
-    band:tuple|None=None # Lowest and highest reasonable threshold; None: the default
+    spread:float|None=None # Half width of the band, see quantification.around
     shape:tuple|None=None # Height and width of the original, whose proportions are shown; None: those of the pixels
 
     def __post_init__(self):
         shapes = {np.shape(a) for a in (self.pixels, self.lungs, self.evidence)}
         if len(shapes) > 1 or self.pixels.ndim != 3: raise InputError(self.name, "pixels, lungs and evidence of one shape (D, H, W)", sorted(shapes))
         if (self.method, self.modality) not in quantification.THRESHOLDS: raise InputError(self.name, f"method and modality among {sorted(quantification.THRESHOLDS)}", (self.method, self.modality))
-        threshold, band = quantification.THRESHOLDS[self.method, self.modality]
-        self.threshold, self.band = threshold if self.threshold is None else self.threshold, tuple(self.band or band)
+        if self.threshold is None: self.threshold = quantification.THRESHOLDS[self.method, self.modality]
         self.spacing, self.shape = self.spacing and tuple(self.spacing), tuple(self.shape or self.pixels.shape[1:])
 
 
@@ -110,8 +109,7 @@ def look(
 )->quantification.Quantity:
     "Measure one slice."
     threshold = case.threshold if threshold is None else threshold
-    band = tuple(threshold + b - case.threshold for b in case.band)
-    return quantification.counted(case.evidence[at], case.lungs[at], case.method, threshold, band, case.spacing and case.spacing[1:])
+    return quantification.counted(case.evidence[at], case.lungs[at], case.method, threshold, case.spread, case.spacing and case.spacing[1:])
 
 
 def measured(

@@ -171,16 +171,12 @@ class Networks:
         modality:str, # xray or ct
         method:str, # adaptive, density or network
         lungs:str, # found or completed
-    )->tuple: # Threshold, band, and where they come from
+    )->tuple: # Threshold, half width of its band (None: the default), and where they come from
         "The threshold of the infected region: chosen by the folds of the run, or the default."
-        default, band = quantification.THRESHOLDS[method, modality]
         task = TASKS[modality][1]
-        table = self.folder / task / "predictions.csv"
-        if task not in self.files or not table.is_file(): return default, band, "default of the library"
-        chosen = pd.read_csv(table).query("method == @method and lungs == @lungs").drop_duplicates("fold")["threshold"]
-        if chosen.empty: return default, band, "default of the library"
-        t, spread = float(chosen.median()), self.given[task].get("spread", {}).get(method, (band[1] - band[0]) / 2)
-        return t, (t - spread, t + spread), f"median of what {len(chosen)} folds chose"
+        row = next((r for r in self.metrics[task]["rows"] if r["id"] == f"{method}.{lungs}.threshold"), None) if task in self.files else None
+        if row is None: return quantification.THRESHOLDS[method, modality], None, "default of the library"
+        return row["value"], self.given[task]["spread"][method], f"median of what {row['n']} folds chose"
 
 
 def _batch(n): return min(16, 1 << max(0, n - 1).bit_length())
@@ -255,14 +251,14 @@ def _measure(look, networks, method, found, lungs, probability=None):
     size = found.shape[-1]
     pixels = _prepared(look, size)[..., 0] / np.float32(255)
     evidence = np.stack([quantification.evidence(p, l, method, None if probability is None else probability[i]) if l.any() else np.zeros_like(p) for i, (p, l) in enumerate(zip(pixels, lungs))])
-    threshold, band, origin = networks.thresholds(modality, method, source)
+    threshold, spread, origin = networks.thresholds(modality, method, source)
     note = " ".join([*(["Networks trained on phantoms: no clinical meaning."] if networks.phantom else []), *(["Flagged: " + "; ".join(look.answer["flags"]) + "."] if look.answer["flags"] else [])])
-    look.case = Case(look.name, pixels, lungs, evidence, method, modality, _spacing(look, size), note, threshold, band, look.answer["size"])
+    look.case = Case(look.name, pixels, lungs, evidence, method, modality, _spacing(look, size), note, threshold, spread, look.answer["size"])
     each, whole = measured(look.case)
     look.at = int(np.argmax([q.infected_pixels or q.lung_pixels / lungs[0].size for q in each]))
     look.answer["flags"] += guard.lung_concerns(pixels[largest := int(found.sum((1, 2)).argmax())], found[largest])
     if all(q.reason for q in each) and not look.answer["flags"]: look.answer["flags"].append(each[look.at].reason)
-    return each, whole, dict(method=method, lungs=source, threshold=threshold, band=list(band), threshold_from=origin)
+    return each, whole, dict(method=method, lungs=source, threshold=threshold, band=list(quantification.around(threshold, method, spread)), threshold_from=origin)
 
 
 def _told(each, whole, how, spacing):

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .cases import BANNER, Case, look, measured, phantom_cases, picture, saved_cases
+from . import quantification
 from .core import InputError, atomic_path, resource
 
 # %% ../nbs/api/89_viewer.ipynb #62fc4651
@@ -19,10 +20,10 @@ def reach(
     case:Case, # What is looked at
 )->tuple: # Lowest and highest threshold worth trying
     "The range of the slider: what the evidence spans inside the lungs, and the band of the case."
-    if case.method == "network": return 0., 1.
-    inside = case.evidence[case.lungs]
-    ends = np.percentile(inside, [1, 99]) if inside.size else case.band
-    return float(min(case.band[0], ends[0])), float(max(case.band[1], ends[1]))
+    if case.method == "network": return .01, .99
+    inside, band = case.evidence[case.lungs], quantification.around(case.threshold, case.method, case.spread)
+    ends = np.percentile(inside, [1, 99]) if inside.size else band
+    return float(min(band[0], ends[0])), float(max(band[1], ends[1]))
 
 
 def summary(

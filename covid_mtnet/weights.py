@@ -81,7 +81,7 @@ def build(
     for t in progress(ready, "weights"):
         with atomic_path(dst / t) as tmp:
             for p in _networks(run / t): (tmp / p).parent.mkdir(parents=True, exist_ok=True); half(run / t / p, tmp / p)
-            for name in (*BESIDE, *(["predictions.csv"] if t.startswith("infection") else [])): (tmp / name).write_bytes((run / t / name).read_bytes())
+            for name in BESIDE: (tmp / name).write_bytes((run / t / name).read_bytes())
             (tmp / "card.md").write_text(card(run / t), encoding="utf-8")
     return listed(dst)
 
