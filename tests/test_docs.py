@@ -85,6 +85,10 @@ def test_no_link_inside_the_site_is_dead(site):
     assert not list(dead(site))
 
 
+def test_no_markup_is_left_over(site):
+    for p in html(site): assert not re.search(r"`{3}\{|:::|\{py:", p.read_text(encoding="utf-8").partition("<article")[2].partition("</article")[0]), p
+
+
 def test_a_dead_link_would_be_found(tmp_path):
     (tmp_path / "a.html").write_text('<a href="b.html#here">1</a><a href="b.html#gone">2</a><a href="c.html">3</a><img src="d.png"><a href="https://example.org">4</a>')
     (tmp_path / "b.html").write_text('<p id="here">')
