@@ -149,7 +149,7 @@ def picture(profile, task, path, out):
     kept = out / "figures" / profile / task / path.name
     kept.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(path, kept)
-    title = claims.figure_list().set_index("number")["title"].get(int(path.name[3:5]), path.stem) if path.name.startswith("fig") else path.stem.replace("_", " ")
+    title = claims.figure_list().set_index("number")["title"].get(int(path.name[3:5]), path.stem) if path.name.startswith("fig") else path.stem.replace("_", " ").capitalize()
     caption = f"{title}. Task {task}, profile {profile}."
     shown = attribution(path)
     return f"![{caption}](/{kept.relative_to(out).as_posix()})\n\n*{plain(caption)}* {NOT_A_DIAGNOSIS}" + (f"\n\n{shown}" if shown else "")
@@ -188,11 +188,12 @@ def run_page(notebook, out):
     task, _ = task_of(notebook)
     found, made, shown = accounts(task) if task else {}, [], set()
     best = next(iter(found), None)
-    state = (f"Task `{task}`. Below: this notebook's text and code, with the figures of profile `{best}`. [The numbers](#result-profile-{best}) stand at the end." if best else
-             f"```{{admonition}} Not run yet\nNo account of {'task `' + task + '`' if task else 'this notebook'} on real images is committed. `make reproduce` runs it on phantoms, and `covid-mtnet reproduce --profile laptop --only {task}` on real images.\n```")
+    on_real = f", and `covid-mtnet reproduce --profile laptop --only {task}` on real images" if task in load_profile("laptop")["tasks"] else ""
+    state = (f"{NOT_A_DIAGNOSIS} Task `{task}`. Below: this notebook's text and code, with the figures of profile `{best}`. [The numbers](#result-profile-{best}) stand at the end." if best else
+             f"```{{admonition}} Not run yet\nNo account of {'task `' + task + '`' if task else 'this notebook'} on real images is committed. `make reproduce` runs it on phantoms{on_real}.\n```\n\n{NOT_A_DIAGNOSIS}")
     for kind, text in cells(notebook):
         made.append(markdown(text) if kind == "markdown" else code(text))
-        if len(made) == 1: made.append(markdown(f"{NOT_A_DIAGNOSIS} {state}"))
+        if len(made) == 1: made.append(markdown(state))
         for name in re.findall(r'"(\w+)"', text) if kind == "code" and best else ():
             path = found[best] / "figures" / f"{name}.png"
             if path.exists() and path not in shown: shown.add(path); made.append(markdown(picture(best, task, path, out)))
