@@ -6,7 +6,7 @@
 __all__ = ['ENDINGS', 'TASKS', 'CLASSES', 'PREFERRED', 'TTA', 'sources', 'weights_folder', 'Networks', 'sentence', 'Predictions',
            'predict', 'main']
 
-# %% ../nbs/api/88_prediction.ipynb #59724d99
+# %% ../nbs/api/88_prediction.ipynb #0a5ecc2c
 import base64, io, json, math, re, shutil, threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from PIL import Image as PILImage
 
 from . import __version__, guard, quantification
 from .cases import BANNER, Case, fitted, grey, measured, outlined, picture, sheet, store, stored, warmed
-from .core import InputError, atomic_path, digest, progress, read_json, sha256, write_json, write_text
+from .core import InputError, atomic_path, digest, library, progress, read_json, sha256, write_json, write_text
 from .images import clip_scale, kind_of, minmax, read_image, resize, to_uint8
 from .refinement import refine_all
 from .volumes import WINDOWS, group_series, save_nifti
@@ -186,7 +186,7 @@ class Networks:
 
 def _batch(n): return min(16, 1 << max(0, n - 1).bit_length())
 
-# %% ../nbs/api/88_prediction.ipynb #3d3ed283
+# %% ../nbs/api/88_prediction.ipynb #f53ef173
 @dataclass(eq=False)
 class _Look:
     "A case on its way: what was read, and what was found."
@@ -269,7 +269,8 @@ def _measure(look, networks, method, found, lungs, probability=None):
     look.case = Case(look.name, pixels, lungs, evidence, method, modality, _spacing(look, size), note, threshold, band, look.answer["size"])
     each, whole = measured(look.case)
     look.at = int(np.argmax([q.infected_pixels or q.lung_pixels / lungs[0].size for q in each]))
-    said = [c for m in (found, lungs) for c in guard.lung_concerns(pixels[most := int(m.sum((1, 2)).argmax())], m[most])]
+    most = [int(m.sum((1, 2)).argmax()) for m in (found, lungs)]
+    said = [c for m, i in zip((found, lungs), most) for c in guard.lung_concerns(pixels[i], m[i])]
     said += guard.scan_concerns(pixels, found) if look.image.info.get("unit") == "HU" and found.any() else []
     look.answer["flags"] += list(dict.fromkeys(said))
     if all(q.reason for q in each) and not look.answer["flags"]: look.answer["flags"].append(each[look.at].reason)
@@ -412,7 +413,7 @@ def _cam_sheet(look, shown):
     names = ", ".join(f"{n} {look.answer['classes'][n]['probabilities'][n]:.2f}" for n in look.cams)
     return sheet(panels, f"Grad-CAM, scaled per picture{', left to right' if len(panels) > 1 else ''}: {names}. {BANNER}")
 
-# %% ../nbs/api/88_prediction.ipynb #868c9625
+# %% ../nbs/api/88_prediction.ipynb #4ea5ca12
 @dataclass
 class Predictions:
     "What came out."
@@ -510,7 +511,8 @@ def predict(
     _options(modality, method, patient)
     networks, out = Networks(weights_folder(weights)), out and Path(out)
     found, failed = sources(paths, out)
-    looks = _each(lambda l: setattr(l, "key", digest(__version__, networks.hashes, options, [sha256(f) for f in l.files], l.name)), [_Look(n, f, "") for n, f in found], failed)
+    code = [sha256(p) for p in sorted(library().glob("*.py"))]
+    looks = _each(lambda l: setattr(l, "key", digest(code, networks.hashes, options, [sha256(f) for f in l.files], l.name)), [_Look(n, f, "") for n, f in found], failed)
     done = {l.name: a for l in looks if out and (a := _done(l, out))}
     cases = {}
     with progress(total=len(looks), desc="predict") as bar:
