@@ -6,8 +6,8 @@
 __all__ = ['ENDINGS', 'TASKS', 'CLASSES', 'PREFERRED', 'TTA', 'sources', 'weights_folder', 'Networks', 'sentence', 'Predictions',
            'predict', 'main']
 
-# %% ../nbs/api/88_prediction.ipynb #0a5ecc2c
-import base64, io, json, math, re, shutil, threading
+# %% ../nbs/api/88_prediction.ipynb #667413f2
+import base64, functools, io, json, math, re, shutil, threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,8 +63,8 @@ def sources(
     where = {f: root for f, root in roots.values()}
     return [(_name(files, where[files[0]], taken), files) for files in (g if isinstance(g, list) else [g] for g in group_series(list(where)))], failed
 
-# %% ../nbs/api/88_prediction.ipynb #17b010c6
-TASKS = {"xray": ("chest_seg_xray", "infection_xray", ("pneumonia_xray", "covid_xray")), "ct": ("lung_seg_ct", "infection_ct", ("covid_ct",))} # Lungs, infected region, classes
+# %% ../nbs/api/88_prediction.ipynb #d717fb1e
+TASKS = {"xray": ("chest_seg_xray", "infection_xray", ("covid_xray", "pneumonia_xray")), "ct": ("lung_seg_ct", "infection_ct", ("covid_ct",))} # Lungs, infected region, classes
 CLASSES = {"pneumonia_xray": ("normal", "pneumonia"), "covid_xray": ("no finding", "COVID-19"), "covid_ct": ("not COVID-19", "COVID-19")}
 PREFERRED = ("", "grouped_transfer", "grouped_scratch", "own", "replica", "published_transfer", "published_scratch") # Which network of a classification run is used: the first that is there
 
@@ -91,7 +91,7 @@ def weights_folder(
     if not any(_weights_of(folder / t) for t in lungs): raise InputError(weights, f"finished runs with {' or '.join(lungs)}: {todo}", "none" if folder.is_dir() else "nothing there")
     return folder
 
-# %% ../nbs/api/88_prediction.ipynb #f259b4eb
+# %% ../nbs/api/88_prediction.ipynb #ffdc645a
 TTA = dict(rotate=5, shift=.04, zoom=.05, stretch=.15, gamma=.2, contrast=.2) # Views of a classifier, as in the run notebooks
 
 
@@ -182,6 +182,16 @@ class Networks:
         t, spread = float(chosen.median()), self.given[task].get("spread", {}).get(method, (band[1] - band[0]) / 2)
         low, high = (max(t - spread, .05), min(t + spread, .95)) if method == "network" else (t - spread, t + spread)
         return t, (low, high), f"median of what {len(chosen)} folds chose"
+
+
+@functools.lru_cache(1)
+def _networks(folder, stamps): return Networks(folder)
+
+
+def _taken_up(folder):
+    "The networks of a folder, kept for the next call while no file of it has changed."
+    stamps = tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(folder.rglob("*")) if p.name in ("parameters.yaml", "metrics.json", "model.weights.h5"))
+    return _networks(folder.resolve(), stamps)
 
 
 def _batch(n): return min(16, 1 << max(0, n - 1).bit_length())
@@ -413,7 +423,7 @@ def _cam_sheet(look, shown):
     names = ", ".join(f"{n} {look.answer['classes'][n]['probabilities'][n]:.2f}" for n in look.cams)
     return sheet(panels, f"Grad-CAM, scaled per picture{', left to right' if len(panels) > 1 else ''}: {names}. {BANNER}")
 
-# %% ../nbs/api/88_prediction.ipynb #4ea5ca12
+# %% ../nbs/api/88_prediction.ipynb #b1c2e3f8
 @dataclass
 class Predictions:
     "What came out."
@@ -509,7 +519,7 @@ def predict(
     "Classes, lungs, infected region and percentage of new pictures. Research use, not a diagnosis."
     options = dict(modality=modality, method=method, patient=patient, anyway=anyway)
     _options(modality, method, patient)
-    networks, out = Networks(weights_folder(weights)), out and Path(out)
+    networks, out = _taken_up(weights_folder(weights)), out and Path(out)
     found, failed = sources(paths, out)
     code = [sha256(p) for p in sorted(library().glob("*.py"))]
     looks = _each(lambda l: setattr(l, "key", digest(code, networks.hashes, options, [sha256(f) for f in l.files], l.name)), [_Look(n, f, "") for n, f in found], failed)
