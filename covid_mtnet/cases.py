@@ -6,8 +6,8 @@
 __all__ = ['BANNER', 'SIDE', 'Case', 'known_case', 'phantom_cases', 'store', 'stored', 'saved_cases', 'look', 'measured',
            'fitted', 'warmed', 'outlined', 'grey', 'sheet', 'picture']
 
-# %% ../nbs/api/78_cases.ipynb #0f31c000
-import io, json, math, textwrap
+# %% ../nbs/api/78_cases.ipynb #0f0a95d1
+import functools, io, json, math, textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,7 +120,7 @@ def measured(
     each = [look(case, i, threshold) for i in range(len(case.pixels))]
     return each, quantification.total(each, case.spacing and case.spacing[0])
 
-# %% ../nbs/api/78_cases.ipynb #b8b98429
+# %% ../nbs/api/78_cases.ipynb #0c4a1fa5
 SIDE = 384 # Pixels of a panel on the screen [C]
 
 
@@ -165,6 +165,12 @@ def grey(
     return np.repeat(to_uint8(resize(pixels, size))[..., None], 3, -1)
 
 
+@functools.cache
+def _font():
+    import matplotlib
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 12)
+
+
 def sheet(
     panels:list, # uint8 (H, W, 3), of one height
     text:str=BANNER, # Written below
@@ -172,7 +178,7 @@ def sheet(
     "Panels side by side and a line under them."
     gap = np.zeros((panels[0].shape[0], 8, 3), np.uint8)
     row = np.hstack([p for q in panels for p in (gap, q)][1:])
-    font, width = ImageFont.load_default(13), row.shape[1]
+    font, width = _font(), row.shape[1]
     lines = textwrap.wrap(text, max(12, math.floor((width - 8) / font.getlength("n"))))
     out = PILImage.new("RGB", (width, row.shape[0] + 18 * len(lines) + 6))
     out.paste(PILImage.fromarray(row))

@@ -6,8 +6,8 @@
 __all__ = ['ENDINGS', 'TASKS', 'CLASSES', 'PREFERRED', 'TTA', 'sources', 'weights_folder', 'Networks', 'sentence', 'Predictions',
            'predict', 'main']
 
-# %% ../nbs/api/88_prediction.ipynb #1277eb43
-import base64, io, json, math, re, shutil, threading
+# %% ../nbs/api/88_prediction.ipynb #667413f2
+import base64, functools, io, json, math, re, shutil, threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,10 +18,10 @@ from PIL import Image as PILImage
 
 from . import __version__, guard, quantification
 from .cases import BANNER, Case, fitted, grey, measured, outlined, picture, sheet, store, stored, warmed
-from .core import InputError, atomic_path, digest, progress, read_json, sha256, write_json, write_text
-from .images import kind_of, minmax, read_image, resize, to_uint8
+from .core import InputError, atomic_path, digest, library, progress, read_json, sha256, write_json, write_text
+from .images import clip_scale, kind_of, minmax, read_image, resize, to_uint8
 from .refinement import refine_all
-from .volumes import group_series, save_nifti
+from .volumes import WINDOWS, group_series, save_nifti
 
 # %% ../nbs/api/88_prediction.ipynb #536ea455
 ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ".ima", ".nii", ".nii.gz")
@@ -63,8 +63,8 @@ def sources(
     where = {f: root for f, root in roots.values()}
     return [(_name(files, where[files[0]], taken), files) for files in (g if isinstance(g, list) else [g] for g in group_series(list(where)))], failed
 
-# %% ../nbs/api/88_prediction.ipynb #17b010c6
-TASKS = {"xray": ("chest_seg_xray", "infection_xray", ("pneumonia_xray", "covid_xray")), "ct": ("lung_seg_ct", "infection_ct", ("covid_ct",))} # Lungs, infected region, classes
+# %% ../nbs/api/88_prediction.ipynb #d717fb1e
+TASKS = {"xray": ("chest_seg_xray", "infection_xray", ("covid_xray", "pneumonia_xray")), "ct": ("lung_seg_ct", "infection_ct", ("covid_ct",))} # Lungs, infected region, classes
 CLASSES = {"pneumonia_xray": ("normal", "pneumonia"), "covid_xray": ("no finding", "COVID-19"), "covid_ct": ("not COVID-19", "COVID-19")}
 PREFERRED = ("", "grouped_transfer", "grouped_scratch", "own", "replica", "published_transfer", "published_scratch") # Which network of a classification run is used: the first that is there
 
@@ -91,7 +91,7 @@ def weights_folder(
     if not any(_weights_of(folder / t) for t in lungs): raise InputError(weights, f"finished runs with {' or '.join(lungs)}: {todo}", "none" if folder.is_dir() else "nothing there")
     return folder
 
-# %% ../nbs/api/88_prediction.ipynb #dfe6facb
+# %% ../nbs/api/88_prediction.ipynb #ffdc645a
 TTA = dict(rotate=5, shift=.04, zoom=.05, stretch=.15, gamma=.2, contrast=.2) # Views of a classifier, as in the run notebooks
 
 
@@ -179,9 +179,19 @@ class Networks:
         return row["value"], self.given[task]["spread"][method], f"median of what {row['n']} folds chose"
 
 
+@functools.lru_cache(1)
+def _networks(folder, stamps): return Networks(folder)
+
+
+def _taken_up(folder):
+    "The networks of a folder, kept for the next call while no file of it has changed."
+    stamps = tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(folder.rglob("*")) if p.name in ("parameters.yaml", "metrics.json", "model.weights.h5"))
+    return _networks(folder.resolve(), stamps)
+
+
 def _batch(n): return min(16, 1 << max(0, n - 1).bit_length())
 
-# %% ../nbs/api/88_prediction.ipynb #96179fa2
+# %% ../nbs/api/88_prediction.ipynb #f53ef173
 @dataclass(eq=False)
 class _Look:
     "A case on its way: what was read, and what was found."
@@ -217,10 +227,18 @@ def _prepared(look, size):
     return np.stack([to_uint8(scale(resize(p, size)))[..., None] for p in look.pixels])
 
 
+def _in_hu(image):
+    "Signed values of a TIFF file that go down to the air's: by the rule of `volumes`, CT in HU."
+    low, high = image.info["low"], image.info["high"]
+    image.pixels = clip_scale(image.pixels * (high - low) + low, *WINDOWS["network"])
+    image.info |= dict(modality="ct", unit="HU")
+
+
 def _read(look, options):
     "Read a case and say what speaks against it."
     where = look.files[0] if len(look.files) == 1 else look.files[0].parent
     look.image = read_image(look.files if len(look.files) > 1 else look.files[0])
+    if look.image.info["format"] == "TIFF" and look.image.info["value_min"] <= -500: _in_hu(look.image)
     info, (depth, *shape) = look.image.info, look.pixels.shape
     modality, said = _modality(info, options["modality"], where)
     known = modality in TASKS
@@ -256,7 +274,10 @@ def _measure(look, networks, method, found, lungs, probability=None):
     look.case = Case(look.name, pixels, lungs, evidence, method, modality, _spacing(look, size), note, threshold, spread, look.answer["size"])
     each, whole = measured(look.case)
     look.at = int(np.argmax([q.infected_pixels or q.lung_pixels / lungs[0].size for q in each]))
-    look.answer["flags"] += guard.lung_concerns(pixels[largest := int(found.sum((1, 2)).argmax())], found[largest])
+    most = [int(m.sum((1, 2)).argmax()) for m in (found, lungs)]
+    said = [c for m, i in zip((found, lungs), most) for c in guard.lung_concerns(pixels[i], m[i])]
+    said += guard.scan_concerns(pixels, found) if look.image.info.get("unit") == "HU" and found.any() else []
+    look.answer["flags"] += list(dict.fromkeys(said))
     if all(q.reason for q in each) and not look.answer["flags"]: look.answer["flags"].append(each[look.at].reason)
     return each, whole, dict(method=method, lungs=source, threshold=threshold, band=list(quantification.around(threshold, method, spread)), threshold_from=origin)
 
@@ -324,7 +345,7 @@ def _explain(looks, networks, tasks):
         cams, _ = gradcam(network, np.stack([_prepared(l, networks.given[task]["size"])[l.at] for l in looks]), batch=_batch(len(looks)))
         for l, c in zip(looks, cams): l.cams[CLASSES[task][1]] = c
 
-# %% ../nbs/api/88_prediction.ipynb #74400a8e
+# %% ../nbs/api/88_prediction.ipynb #220b1e49
 _drawing = threading.Lock() # Matplotlib draws for one thread at a time
 
 
@@ -395,9 +416,9 @@ def _cam_sheet(look, shown):
     plain, panels = grey(shown, fitted(shown.shape, 512)), []
     for cam in look.cams.values(): panels.append(outlined(warmed(plain, h := cam / max(float(cam.max()), 1e-6), h > .2, .5), look.case.lungs[look.at]))
     names = ", ".join(f"{n} {look.answer['classes'][n]['probabilities'][n]:.2f}" for n in look.cams)
-    return sheet(panels, f"Grad-CAM, scaled per picture: {names}. {BANNER}")
+    return sheet(panels, f"Grad-CAM, scaled per picture{', left to right' if len(panels) > 1 else ''}: {names}. {BANNER}")
 
-# %% ../nbs/api/88_prediction.ipynb #868c9625
+# %% ../nbs/api/88_prediction.ipynb #b1c2e3f8
 @dataclass
 class Predictions:
     "What came out."
@@ -493,9 +514,10 @@ def predict(
     "Classes, lungs, infected region and percentage of new pictures. Research use, not a diagnosis."
     options = dict(modality=modality, method=method, patient=patient, anyway=anyway)
     _options(modality, method, patient)
-    networks, out = Networks(weights_folder(weights)), out and Path(out)
+    networks, out = _taken_up(weights_folder(weights)), out and Path(out)
     found, failed = sources(paths, out)
-    looks = _each(lambda l: setattr(l, "key", digest(__version__, networks.hashes, options, [sha256(f) for f in l.files], l.name)), [_Look(n, f, "") for n, f in found], failed)
+    code = [sha256(p) for p in sorted(library().glob("*.py"))]
+    looks = _each(lambda l: setattr(l, "key", digest(code, networks.hashes, options, [sha256(f) for f in l.files], l.name)), [_Look(n, f, "") for n, f in found], failed)
     done = {l.name: a for l in looks if out and (a := _done(l, out))}
     cases = {}
     with progress(total=len(looks), desc="predict") as bar:
@@ -521,7 +543,7 @@ def _score(part, networks, options, out, failed):
     if out: good = _each(lambda l: _save(l, out), good, failed)
     return good
 
-# %% ../nbs/api/88_prediction.ipynb #7494a5fe
+# %% ../nbs/api/88_prediction.ipynb #7e781d61
 def _thumbnail(path, widest=640):
     "A picture as text for a page."
     picture = PILImage.open(path).convert("RGB")
@@ -547,6 +569,7 @@ def main(
     "covid-mtnet predict."
     got = predict(a.paths, a.out, a.weights, a.modality, a.method, a.patient, a.anyway)
     print(BANNER)
+    for n in dict.fromkeys(n for x in got.answers for n in x["notes"] if n.startswith("no finished run")): print(n)
     for x in got.answers: print(f"{x['case']}: {sentence(x)}")
     for f in got.failed: print(f"failed: {f['error']}")
     scored = sum(x["scored"] for x in got.answers)
