@@ -31,7 +31,7 @@ def runs(tmp_path_factory):
     learner = segmentation.learner(segmentation.build("nabla3", SIZE, 1, .0625), average=.8)
     pictures = [(phantoms.xray, phantoms.ct)[s % 2](s, ("normal", "covid")[s // 2 % 2], size=SIZE) for s in range(64)]
     x = np.stack([to_uint8(p.image) for p in pictures])[..., None]
-    for tasks, where, part, epochs in ((("chest_seg_xray", "lung_seg_ct"), "nabla3", "lungs", 8), (("infection_xray", "infection_ct"), "fold0", "infection", 5)):
+    for tasks, where, part, epochs in ((("chest_seg_xray", "lung_seg_ct"), "nabla3", "lungs", 7), (("infection_xray", "infection_ct"), "fold0", "infection", 3)):
         y = np.stack([getattr(p, part) for p in pictures])[..., None].astype(np.uint8)
         segmentation.train(learner, x, y, lambda m: {}, folder / tasks[0] / where, epochs, 8, rate=.006, schedule="cosine", log=lambda *_: None)
         learner.restart()
@@ -164,7 +164,7 @@ def test_a_broken_batch_goes_on_where_it_was(runs, folder, monkeypatch):
     assert sorted(seen) == [f"film{k}.dcm" for k in range(3)]
     seen.clear()
     again = prediction.predict(folder, out, runs, "xray")
-    assert not seen and again.table.equals(first.table) and len(again.cases) == 3
+    assert not seen and again.table.drop(columns="error").equals(first.table.drop(columns="error")) and len(again.cases) == 3
     (out / "film0.dcm" / "case.json").unlink()
     (out / ".film1.dcm.left").mkdir(); (out / ".film1.dcm.left" / "case.json").write_text("{}")
     dicom(folder / "film1.dcm", np.rint(4095 * film(9)).astype(np.uint16), BitsStored=12, PatientID="p1")
