@@ -36,9 +36,7 @@ def runs(tmp_path_factory):
         segmentation.train(learner, x, y, lambda m: {}, folder / tasks[0] / where, epochs, 8, rate=.006, schedule="cosine", log=lambda *_: None)
         learner.restart()
         shutil.copytree(folder / tasks[0], folder / tasks[1])
-        for t in tasks: written(folder, t, spread={"network": .2, "adaptive": .25, "density": .05})
-    for infection, lungs in (("infection_xray", "found"), ("infection_ct", "completed")):
-        pd.DataFrame(dict(fold=[0, 1, 2], method="network", lungs=lungs, threshold=[.4, .5, .6])).to_csv(folder / infection / "predictions.csv", index=False)
+        for t in tasks: written(folder, t, rows=[dict(id=f"network.{l}.threshold", value=.5, n=5) for l in ("found", "completed")], spread={"network": 1.5, "adaptive": .25, "density": .05})
     for task, where, name in (("pneumonia_xray", "", ""), ("covid_xray", "grouped_transfer", "grouped.transfer."), ("covid_ct", "own", "own.irrcnn.")):
         (folder / task / where).mkdir(parents=True)
         irrcnn.irrcnn(SIZE, 1, width=.0625).save_weights(folder / task / where / "model.weights.h5")
