@@ -402,6 +402,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'covid_mtnet/prediction.py'),
                                         'covid_mtnet.prediction.Networks.classes': ( 'api/prediction.html#networks.classes',
                                                                                      'covid_mtnet/prediction.py'),
+                                        'covid_mtnet.prediction.Networks.error': ( 'api/prediction.html#networks.error',
+                                                                                   'covid_mtnet/prediction.py'),
                                         'covid_mtnet.prediction.Networks.loaded': ( 'api/prediction.html#networks.loaded',
                                                                                     'covid_mtnet/prediction.py'),
                                         'covid_mtnet.prediction.Networks.regions': ( 'api/prediction.html#networks.regions',

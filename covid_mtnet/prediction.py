@@ -178,6 +178,15 @@ class Networks:
         if row is None: return quantification.THRESHOLDS[method, modality], None, "default of the library"
         return row["value"], self.given[task]["spread"][method], f"median of what {row['n']} folds chose"
 
+    def error(self,
+        modality:str, # xray or ct
+        method:str, # adaptive, density or network
+        lungs:str, # found or completed
+    )->dict|None: # value, low, high, n: points, the 95 % interval, images with radiologists' outlines
+        "How far percentages of this kind were off where the truth is known."
+        rows = self.metrics[TASKS[modality][1]]["rows"] if TASKS[modality][1] in self.files else []
+        return next(({k: r[k] for k in ("value", "low", "high", "n")} for r in rows if r["id"] == f"{method}.{lungs}.error"), None)
+
 
 @functools.lru_cache(1)
 def _networks(folder, stamps): return Networks(folder)
@@ -279,7 +288,7 @@ def _measure(look, networks, method, found, lungs, probability=None):
     said += guard.scan_concerns(pixels, found) if look.image.info.get("unit") == "HU" and found.any() else []
     look.answer["flags"] += list(dict.fromkeys(said))
     if all(q.reason for q in each) and not look.answer["flags"]: look.answer["flags"].append(each[look.at].reason)
-    return each, whole, dict(method=method, lungs=source, threshold=threshold, band=list(quantification.around(threshold, method, spread)), threshold_from=origin)
+    return each, whole, dict(method=method, lungs=source, threshold=threshold, band=list(quantification.around(threshold, method, spread)), threshold_from=origin, error=networks.error(modality, method, source))
 
 
 def _told(each, whole, how, spacing):
