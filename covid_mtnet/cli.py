@@ -11,7 +11,7 @@ import argparse, sys
 from . import __version__
 from .core import InputError
 
-# %% ../nbs/api/90_cli.ipynb #cbebce21
+# %% ../nbs/api/90_cli.ipynb #eaeed842
 def _reproduce(a):
     from covid_mtnet.graph import reproduce
     return reproduce(a.profile, a.cores, tuple(a.only), a.data, a.runs, a.dry_run, tuple(a.snakemake))
@@ -37,6 +37,11 @@ def _keep(a):
 def _verify(a):
     from covid_mtnet.report import verify_main
     return verify_main(a.results)
+
+
+def _predict(a):
+    from covid_mtnet.prediction import main
+    return main(a)
 
 
 def _view(a):
@@ -87,7 +92,7 @@ def _weights_commands(parser):
     b.add_argument("--out", default="weights", metavar="DIR", help="where sets lie (default: weights)")
     b.add_argument("--address", default="", metavar="URL", help="where the files will be published")
 
-# %% ../nbs/api/90_cli.ipynb #150c3bc6
+# %% ../nbs/api/90_cli.ipynb #7668c194
 def parser()->argparse.ArgumentParser: # The whole command line
     "The commands and their options."
     from covid_mtnet import data
@@ -98,6 +103,14 @@ def parser()->argparse.ArgumentParser: # The whole command line
     _add(commands, "report", _report, "Write the report of a profile: one HTML page, and Markdown.", PROFILE, RUNS)
     _add(commands, "keep", _keep, "Copy the account of a real run (no weights) to results/.", PROFILE, RUNS)
     _add(commands, "verify", _verify, "Recompute every number of results/ from stored predictions.", (["results"], dict(nargs="?", metavar="DIR", help="folder of results (default: the project's)")))
+    _add(commands, "predict", _predict, "Classes, lungs, infected region and percentage of your own pictures. Research use, not a diagnosis.",
+         (["paths"], dict(nargs="+", metavar="PATH", help="image, DICOM file or series, NIfTI volume, or a folder of them")),
+         (["--out"], dict(default="predictions", metavar="DIR", help="folder to write (default: predictions)")),
+         (["--weights"], dict(metavar="RUN_DIR", help="folder of a profile's runs, or of a published set (default: the published set)")),
+         (["--modality"], dict(choices=("xray", "ct"), help="of files that do not say which they are")),
+         (["--method"], dict(choices=("adaptive", "density", "network"), help="of the infected region (default: network, where there is one)")),
+         (["--patient"], dict(metavar="REGEX", help="its first group, found in a path, is the patient (default: what DICOM says)")),
+         (["--anyway"], dict(action="store_true", help="score what is flagged as well; it stays marked")))
     _add(commands, "view", _view, "Look at images, move the threshold: a page on this machine only.",
          (["folder"], dict(nargs="?", default="", metavar="DIR", help="what predict wrote (default: phantoms)")), (["--out"], dict(default="views", metavar="DIR", help="folder for saved pictures (default: views)")),
          (["--port"], dict(type=int, default=8866, metavar="N", help="on 127.0.0.1 (default: 8866)")), (["--no-browser"], dict(action="store_true", help="open no browser")))

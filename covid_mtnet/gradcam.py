@@ -5,7 +5,9 @@
 # %% auto #0
 __all__ = ['last_maps', 'gradcam', 'share_inside']
 
-# %% ../nbs/api/42_gradcam.ipynb #57c0e436
+# %% ../nbs/api/42_gradcam.ipynb #a2301987
+import functools
+
 import keras
 import numpy as np
 from keras import layers
@@ -13,7 +15,8 @@ from PIL import Image as PILImage
 
 from .core import progress
 
-# %% ../nbs/api/42_gradcam.ipynb #c014e9f8
+# %% ../nbs/api/42_gradcam.ipynb #d39d2810
+@functools.lru_cache(4)
 def last_maps(
     network:keras.Model, # From irrcnn: ... maps, global average pooling, dense "logits", softmax
 )->keras.Model: # Image -> (feature maps, probabilities)

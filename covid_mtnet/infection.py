@@ -17,7 +17,7 @@ from scipy import stats
 from .core import InputError
 from .evaluation import interval, resamples
 from .masks import overlaps, read_masks, read_table, weighted_mean
-from .quantification import infected_region
+from .quantification import around, infected_region
 from .segmentation import probabilities, train
 
 # %% ../nbs/api/77_infection.ipynb #3155b5d1
@@ -85,13 +85,13 @@ def measure(
     thresholds, # (n,) threshold of each image
     method:str, # Name, e.g. adaptive
     source:str, # Where the lungs come from: known or found
-    spread:float, # The band goes from threshold - spread to threshold + spread
+    spread:float, # Half width of the band, see quantification.around
 )->tuple[pd.DataFrame, np.ndarray]: # COLUMNS, and the found regions, bool (n, H, W)
     "Compare found regions with the truth."
     out, regions = [], np.zeros(lungs.shape, bool)
     for i, (t, tl, l, f, at) in enumerate(zip(truth, true_lungs, lungs, found, thresholds)):
         regions[i], n = infected_region(f, l, at), max(1, int(l.sum()))
-        band = [100 * infected_region(f, l, x).sum() / n for x in (at + spread, at - spread)]
+        band = [100 * infected_region(f, l, x).sum() / n for x in reversed(around(at, method, spread))]
         r, count = regions[i], lambda m: int(m.sum())
         out.append(dict(threshold=at, lung=count(l), found=count(r), true_lung=count(tl), true=count(t & tl), tp=count(t & r), fp=count(~t & r), fn=count(t & ~r), tn=count(~t & ~r), low=band[0], high=band[1]))
     known = rows[["path", "group", "fold"]].reset_index(drop=True).assign(method=method, lungs=source)
@@ -128,6 +128,8 @@ def infection_rows(
         for k, v in agreement(true, found, w).items(): rows.append(dict(id=f"{tag}.{k}", name=f"{title} {NAMES[k][0]}", **interval(v), n=len(part), unit=NAMES[k][1], **base))
         inside = ((true >= part["low"] - 1e-6) & (true <= part["high"] + 1e-6)).to_numpy(np.float64)
         rows.append(dict(id=f"{tag}.inside", name=f"{title} share of images whose truth lies in the band", **interval(weighted_mean(inside, w)), n=len(part), unit="", **base))
+        chosen = part.drop_duplicates("fold")["threshold"]
+        rows.append(dict(id=f"{tag}.threshold", name=f"{title} threshold, median of what each fold took from the others", value=float(chosen.median()), low=None, high=None, n=len(chosen), unit="", method="median"))
         each, pooled = overlaps(part), overlaps({k: w @ part[k].to_numpy(np.float64) for k in ("tp", "fp", "fn", "tn")})
         for k, name in (("dice", "Dice"), ("iou", "IoU")):
             rows.append(dict(id=f"{tag}.{k}", name=f"{title} infection {name}, mean over images", **interval(weighted_mean(each[k], w)), n=int(np.isfinite(each[k]).sum()), unit="", **base))

@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['WINDOWS', 'MOST', 'MODALITIES', 'STORAGE', 'TAGS', 'limits', 'upright', 'decode_dicom', 'group_series',
-           'decode_series', 'decode_nifti', 'read_volume']
+           'decode_series', 'decode_nifti', 'read_volume', 'save_nifti']
 
-# %% ../nbs/api/11_volumes.ipynb #4a7bcffc
+# %% ../nbs/api/11_volumes.ipynb #d0c799d4
 import contextlib, gzip, io, math, warnings
 from pathlib import Path
 
 import numpy as np
 
-from .core import InputError
+from .core import InputError, atomic_path
 from .images import Image, clip_scale, kind_of
 
 # %% ../nbs/api/11_volumes.ipynb #c5c49bcd
@@ -170,12 +170,26 @@ def _dicom(data, name):
     values, window = _shown(header, np.stack(frames))
     return values, padding, header, info | dict(stated=window, range=tuple(sorted(map(float, _measured(header, ends, 0)[0]))))
 
-# %% ../nbs/api/11_volumes.ipynb #604167f5
+# %% ../nbs/api/11_volumes.ipynb #96b3be0c
+def _affine(header, places, step, along, pixel, shape):
+    "From slice, row and column behind `upright` to mm in the patient (right, anterior, superior); None without a position."
+    at = _numbers(header, "ImagePositionPatient", 3)
+    if None in places or at is None or not along or not pixel: return None
+    row, column = np.array(along[:3]), np.array(along[3:])
+    normal = np.cross(row, column)
+    affine, turn, corners = np.eye(4), np.eye(4), upright(np.arange(8).reshape(2, 2, 2), along)[0]
+    affine[:3] = np.stack([normal * (step or 1), column * pixel[0], row * pixel[1], np.array(at) + normal * (min(places) - places[0])], 1)
+    was = lambda *i: np.array(np.unravel_index(corners[i], (2, 2, 2)))
+    turn[:3] = np.stack([*(was(*e) - was(0, 0, 0) for e in np.eye(3, dtype=int)), was(0, 0, 0) * (np.array(shape) - 1)], 1)
+    return (np.diag([-1., -1., 1., 1.]) @ affine @ turn).tolist()
+
+
 def _ordered(values, padding, header, info, places, step):
     "Slices in the order of their positions, upright; one slice is an image."
     order = np.argsort(places, kind="stable") if None not in places else np.arange(len(values))
     pixel, along = _numbers(header, "PixelSpacing", 2), _numbers(header, "ImageOrientationPatient", 6)
     values, padding, spacing, plane = values[order], padding[order], (step, *pixel) if pixel and min(pixel) > 0 else None, None
+    info = info | dict(affine=_affine(header, places, step, along, spacing and pixel, values.shape))
     if along: padding, (values, spacing, plane) = upright(padding, along)[0], upright(values, along, spacing)
     info = info | dict(spacing=spacing, plane=plane)
     if len(values) > 1: return values, padding, info
@@ -240,7 +254,7 @@ def decode_series(
     step, missing = _steps(sorted(places), where)
     return _ordered(*(np.concatenate([p[i] for p in parts]) for i in (0, 1)), header, info | dict(missing=missing), places, step)
 
-# %% ../nbs/api/11_volumes.ipynb #2c768289
+# %% ../nbs/api/11_volumes.ipynb #1a7c264a
 def _nifti(data, name):
     import nibabel as nib
     stream = gzip.GzipFile(fileobj=io.BytesIO(data)) if data[:2] == b"\x1f\x8b" else io.BytesIO(data)
@@ -253,7 +267,7 @@ def _nifti(data, name):
     if len(shape) not in (2, 3) or image.get_data_dtype().kind not in "iuf": raise InputError(name, "one volume of grey values", f"shape {image.shape}, {image.get_data_dtype()}")
     if not 0 < math.prod(shape) <= MOST: raise InputError(name, f"1 to {MOST:,} voxels", f"{math.prod(shape):,}")
     values = np.asarray(image.dataobj, np.float32).reshape((*shape, 1)[:3])
-    return nib.as_closest_canonical(nib.Nifti1Image(values, image.affine)), image.header
+    return nib.as_closest_canonical(nib.Nifti1Image(values, image.affine)), image.header, "".join(nib.aff2axcodes(image.affine))
 
 
 def decode_nifti(
@@ -262,16 +276,17 @@ def decode_nifti(
 )->tuple: # As decode_dicom
     "The numbers of a NIfTI volume, in the view of `upright`."
     with _or_say(name, "a whole NIfTI volume"):
-        image, header = _nifti(data, name)
+        image, header, axes = _nifti(data, name)
         mm = {"meter": 1000., "micron": .001}.get(header.get_xyzt_units()[0], 1.) * np.abs(image.header.get_zooms())[::-1]
-    values = np.asarray(image.dataobj, np.float32).transpose(2, 1, 0)[:, ::-1, ::-1]
+    values, turn = np.asarray(image.dataobj, np.float32).transpose(2, 1, 0)[:, ::-1, ::-1], np.eye(4)
+    turn[:3] = [[0, 0, -1, values.shape[2] - 1], [0, -1, 0, values.shape[1] - 1], [1, 0, 0, 0]]
     spacing = tuple(round(float(m), 6) for m in mm) if (mm > 0).all() else None
     info = dict(format="NIfTI", mode=str(header.get_data_dtype()), inverted=False, modality="ct" if values.min() <= -500 else None, unit="HU" if values.min() <= -500 else "stored", patient=None, series=None, stated=None,
-                range=(float(values.min()), float(values.max())), spacing=spacing, missing=0, plane="axial" if header["qform_code"] > 0 or header["sform_code"] > 0 else None)
+                range=(float(values.min()), float(values.max())), spacing=spacing, affine=(image.affine @ turn).tolist(), axes=axes, missing=0, plane="axial" if header["qform_code"] > 0 or header["sform_code"] > 0 else None)
     if len(values) == 1: values, info["spacing"] = values[0], spacing and spacing[1:]
     return values, np.zeros(values.shape, bool), info
 
-# %% ../nbs/api/11_volumes.ipynb #877e0740
+# %% ../nbs/api/11_volumes.ipynb #f5d18a26
 def _window(values, info, window):
     if window is not None: return limits(window)
     if info["unit"] == "HU": return WINDOWS["network"]
@@ -283,7 +298,7 @@ def read_volume(
     src, # Path or bytes of a DICOM or NIfTI file; a folder or a list of DICOM files: one series
     name=None, # Named in errors
     window=None, # network, lung or mediastinum, or two values; None: by the file
-)->Image: # float32 (H, W) or (D, H, W) in [0, 1]; info: format, mode, modality, unit, low, high, inverted, spacing, plane, patient, series, missing, ...
+)->Image: # float32 (H, W) or (D, H, W) in [0, 1]; info: format, mode, modality, unit, low, high, inverted, spacing, affine, plane, patient, series, missing, ...
     "Read a DICOM file or series, or a NIfTI volume."
     if isinstance(src, (list, tuple)) or not isinstance(src, bytes) and Path(src).is_dir():
         paths = src if isinstance(src, (list, tuple)) else sorted(p for p in Path(src).iterdir() if p.is_file() and _header(p) is not None)
@@ -298,3 +313,19 @@ def read_volume(
     pixels = np.where(padding, 0, 1 - pixels if info["inverted"] else pixels).astype(np.float32)
     seen = {k: v for k, v in info.items() if k not in ("stated", "range")}
     return Image(pixels, seen | dict(size=values.shape, pages=1 if values.ndim == 2 else len(values), value_min=float(values.min()), value_max=float(values.max()), low=low, high=high))
+
+# %% ../nbs/api/11_volumes.ipynb #6c2ae6a9
+def save_nifti(
+    values, # (D, H, W) or (H, W), as read_volume gives pixels
+    info:dict, # From read_volume: affine, axes, spacing; without them the common view and 1 mm
+    path, # .nii or .nii.gz file to write
+):
+    "Write an array in the geometry of the volume that it belongs to."
+    import nibabel as nib
+    values, mm = np.asarray(values), [m or 1. for m in info.get("spacing") or (1., 1., 1.)]
+    values = values.astype(np.uint8) if values.dtype == bool else values
+    affine = np.array(info.get("affine") or np.diag([-1., -1., 1., 1.])[:, [2, 1, 0, 3]] @ np.diag([*([1.] + mm)[-3:], 1.]))
+    image = nib.Nifti1Image(values.reshape((-1, *values.shape[-2:])).transpose(2, 1, 0), affine[:, [2, 1, 0, 3]])
+    if info.get("axes"): image = image.as_reoriented(nib.orientations.ornt_transform(nib.io_orientation(image.affine), nib.orientations.axcodes2ornt(info["axes"])))
+    image.header.set_xyzt_units("mm")
+    with atomic_path(path) as tmp: nib.save(image, tmp)

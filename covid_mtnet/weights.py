@@ -32,7 +32,7 @@ def half(
     return Path(dst)
 
 # %% ../nbs/api/79_weights.ipynb #91271cf3
-NETWORKS = {"pneumonia_xray": ".", "covid_xray": "grouped_transfer", "covid_ct": "own", "chest_seg_xray": "nabla3", "lung_seg_ct": "nabla3", "infection_xray": "fold*", "infection_ct": "fold*"} # Task -> folders of the networks worth passing on
+NETWORKS = {"pneumonia_xray": ".", "covid_xray": "grouped_transfer", "covid_ct": "own", "chest_seg_xray": "nabla3", "lung_seg_ct": "nabla3", "infection_xray": "fold[01]", "infection_ct": "fold[01]"} # Task -> folders of the networks worth passing on
 BESIDE = ("parameters.yaml", "metrics.json", "provenance.json")
 REGISTRY = ("set", "path", "bytes", "sha256", "licence", "address") # Columns of weights/registry.csv
 
@@ -68,7 +68,7 @@ Research use, not a diagnosis. {"Trained on phantoms: it knows nothing of patien
 {table}
 """
 
-# %% ../nbs/api/79_weights.ipynb #6abaecc8
+# %% ../nbs/api/79_weights.ipynb #aadc785a
 def build(
     run, # Folder of a profile's runs, e.g. runs/laptop
     dst, # Folder of the set to write; a task that is there is replaced

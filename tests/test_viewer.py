@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from covid_mtnet import viewer
+from covid_mtnet import cases
 
 CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
 
@@ -24,7 +24,7 @@ def served(tmp_path_factory):
     "`covid-mtnet view` with stored cases: its port and the folder of saved pictures."
     folder = tmp_path_factory.mktemp("view")
     with socket.socket() as s: s.bind(("127.0.0.1", 0)); port = s.getsockname()[1]
-    for i, c in enumerate(viewer.phantom_cases(96, 4)): viewer.store(c, folder / "cases" / str(i) / "view.npz")
+    for i, c in enumerate(cases.phantom_cases(96, 4)): cases.store(c, folder / "cases" / str(i) / "view.npz")
     command = [sys.executable, "-m", "covid_mtnet.cli", "view", str(folder / "cases"), "--out", str(folder / "out"), "--port", str(port), "--no-browser"]
     with open(folder / "log", "w") as log: server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     until = time.time() + 60

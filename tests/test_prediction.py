@@ -1,0 +1,200 @@
+"Pictures go in as a user has them, as files; answers come out, or the reason why not."
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image as PILImage
+
+from covid_mtnet import cases, cli, phantoms, prediction
+from covid_mtnet.core import InputError, write_json
+from covid_mtnet.images import read_image, to_uint8
+
+SIZE = 64
+
+
+def written(folder, task, phantom=True, rows=(), **given):
+    write_json(folder / task / "metrics.json", dict(task=task, phantom=phantom, rows=list(rows)))
+    (folder / task / "parameters.yaml").write_text("".join(f"{k}: {json.dumps(v)}\n" for k, v in dict(size=SIZE, width=.0625, precision="float32", seed=0, **given).items()))
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    "A run-like folder: small networks for lungs and infected regions, briefly trained on phantoms, and classifiers that have learned nothing."
+    from covid_mtnet import irrcnn, segmentation, training
+    folder = tmp_path_factory.mktemp("weights") / "tiny"
+    training.set_seed(0, deterministic=False); training.precision("float32")
+    learner = segmentation.learner(segmentation.build("nabla3", SIZE, 1, .0625), average=.8)
+    pictures = [(phantoms.xray, phantoms.ct)[s % 2](s, ("normal", "covid")[s // 2 % 2], size=SIZE) for s in range(64)]
+    x = np.stack([to_uint8(p.image) for p in pictures])[..., None]
+    for tasks, where, part, epochs in ((("chest_seg_xray", "lung_seg_ct"), "nabla3", "lungs", 8), (("infection_xray", "infection_ct"), "fold0", "infection", 5)):
+        y = np.stack([getattr(p, part) for p in pictures])[..., None].astype(np.uint8)
+        segmentation.train(learner, x, y, lambda m: {}, folder / tasks[0] / where, epochs, 8, rate=.006, schedule="cosine", log=lambda *_: None)
+        learner.restart()
+        shutil.copytree(folder / tasks[0], folder / tasks[1])
+        for t in tasks: written(folder, t, spread={"network": .2, "adaptive": .25, "density": .05})
+    for infection, lungs in (("infection_xray", "found"), ("infection_ct", "completed")):
+        pd.DataFrame(dict(fold=[0, 1, 2], method="network", lungs=lungs, threshold=[.4, .5, .6])).to_csv(folder / infection / "predictions.csv", index=False)
+    for task, where, name in (("pneumonia_xray", "", ""), ("covid_xray", "grouped_transfer", "grouped.transfer."), ("covid_ct", "own", "own.irrcnn.")):
+        (folder / task / where).mkdir(parents=True)
+        irrcnn.irrcnn(SIZE, 1, width=.0625).save_weights(folder / task / where / "model.weights.h5")
+        written(folder, task, rows=[dict(id=f"{name}threshold.val", value=.4)], views=2)
+    return folder
+
+
+def film(seed, label="covid", pct=30): return phantoms.xray(seed, label, pct, size=160).image
+
+
+def dicom(path, stored, modality="DX", photometric="MONOCHROME2", **tags):
+    import pydicom
+    from pydicom.uid import CTImageStorage, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+    d = pydicom.Dataset(); d.file_meta = pydicom.dataset.FileMetaDataset(); d.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    d.SOPClassUID, d.SOPInstanceUID, d.Modality = CTImageStorage if modality == "CT" else DigitalXRayImageStorageForPresentation, generate_uid(), modality
+    d.set_pixel_data(stored, photometric, tags.pop("BitsStored", stored.itemsize * 8))
+    for k, v in tags.items(): setattr(d, k, v)
+    d.save_as(path, enforce_file_format=True)
+    return path
+
+
+def png(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    PILImage.fromarray(to_uint8(pixels)).save(path)
+    return path
+
+
+def volume(folder):
+    "A phantom scan as a DICOM series and as NIfTI, with one slice that shows no lung."
+    import nibabel as nib
+    hu = np.stack([np.rint(-1000 + 1400 * phantoms.ct(7, "covid", p, size=128).image) for p in (10, 20, 30, 40)] + [np.full((128, 128), 40.)]).astype(np.int16)
+    (folder / "scan").mkdir(parents=True)
+    for k in (2, 0, 3, 1, 4): dicom(folder / "scan" / f"IM{k}", hu[k], "CT", RescaleSlope=1, RescaleIntercept=0, PixelSpacing=[1.5, 1.5], ImageOrientationPatient=[1, 0, 0, 0, 1, 0], ImagePositionPatient=[-90, -80, 5. * k], SeriesInstanceUID="1.2.3", PatientID="p9")
+    affine = np.array([[-1.5, 0, 0, 90], [0, -1.5, 0, 80], [0, 0, 5, 0], [0, 0, 0, 1.]])
+    nib.save(nib.Nifti1Image(hu.transpose(2, 1, 0), affine), folder / "scan.nii.gz")
+    return folder / "scan", folder / "scan.nii.gz"
+
+
+def test_the_same_picture_in_every_form_gives_the_same_answer(runs, tmp_path):
+    x = film(3)
+    twelve = np.rint(4095 * x).astype(np.uint16)
+    forms = [png(tmp_path / "8.png", x), png(tmp_path / "rgb.png", np.repeat(x[..., None], 3, -1)), dicom(tmp_path / "plain.dcm", twelve, BitsStored=12), dicom(tmp_path / "inverted.dcm", 4095 - twelve, "CR", "MONOCHROME1", BitsStored=12)]
+    PILImage.fromarray(np.rint(65535 * x).astype(np.uint16)).save(tmp_path / "16.png"); forms.append(tmp_path / "16.png")
+    got = prediction.predict(forms, weights=runs, modality="xray")
+    assert not got.failed and all(a["scored"] for a in got.answers), got.table.T.to_string()
+    numbers = got.table[["percent", "low", "high", "p_pneumonia", "p_COVID-19"]].to_numpy(float)
+    assert 0 < numbers[0, 0] < 100 and (np.abs(numbers - numbers[0]) <= .01 * np.abs(numbers[0]) + 1e-6).all(), numbers
+    lungs = got.cases[0].lungs[0], phantoms.xray(3, "covid", 30, size=SIZE).lungs
+    assert 2 * (lungs[0] & lungs[1]).sum() / (lungs[0].sum() + lungs[1].sum()) > .8
+    assert [a["modality_from"] for a in got.answers] == ["the caller", "the caller", "the file", "the file", "the caller"]
+
+
+def test_an_answer_does_not_depend_on_what_else_is_there(runs, tmp_path):
+    paths = [png(tmp_path / f"{k}.png", film(k)) for k in range(5)]
+    alone, together = (prediction.predict(p, weights=runs, modality="xray").table.set_index("case") for p in (paths[4], paths))
+    for k in ("percent", "p_pneumonia", "p_COVID-19"): assert together.loc["4.png", k] == pytest.approx(alone.loc["4.png", k], rel=1e-3)
+
+
+def test_a_scan_is_measured_slice_by_slice_in_millilitres(runs, tmp_path):
+    import nibabel as nib
+    series, nifti = volume(tmp_path)
+    got = prediction.predict([series, nifti], tmp_path / "out", runs)
+    assert not got.failed and [a["case"] for a in got.answers] == ["scan", "scan.nii.gz"]
+    a, b = (x["infection"] for x in got.answers)
+    assert a["lung_ml"] == pytest.approx(b["lung_ml"], rel=1e-3) and a["infected_ml"] == pytest.approx(b["infected_ml"], rel=1e-3) and (a["slices"], a["not_measurable"]) == (4, 1)
+    true = sum(phantoms.ct(7, "covid", p, size=128).lungs.sum() for p in (10, 20, 30, 40)) * 1.5 ** 2 * 5 / 1000
+    assert a["lung_ml"] == pytest.approx(true, rel=.15) and 0 < a["infected_ml"] < a["lung_ml"]
+    assert [x["modality_from"] for x in got.answers] == ["the file"] * 2 and "COVID-19" in got.answers[0]["classes"]
+    rows = pd.read_csv(tmp_path / "out" / "scan" / "slices.csv")
+    assert len(rows) == 5 and rows["infected_ml"][:4].sum() == pytest.approx(a["infected_ml"]) and rows["not_measurable"].notna().tolist() == [False] * 4 + [True]
+    here, mask = nib.load(nifti), nib.load(tmp_path / "out" / "scan.nii.gz" / "lungs.nii.gz")
+    assert np.allclose(here.affine, mask.affine) and here.shape == mask.shape
+    laid = nib.load(tmp_path / "out" / "scan" / "lungs.nii.gz")
+    assert np.allclose(laid.affine, here.affine) and (laid.get_fdata() == mask.get_fdata()).mean() > .999
+    assert mask.get_fdata().sum() * 1.5 ** 2 * 5 / 1000 == pytest.approx(b["lung_ml"], rel=.02)
+    assert PILImage.open(tmp_path / "out" / "scan" / "slices.png").width > 300 and len(cases.saved_cases(tmp_path / "out")) == 2
+    c = cases.saved_cases(tmp_path / "out")[0]
+    assert cases.measured(c)[1]["percent"] == pytest.approx(a["percent"], abs=.2) and c.threshold == .5
+
+
+@pytest.fixture()
+def folder(tmp_path):
+    "Films of two patients among things that are none."
+    x = np.rint(4095 * np.stack([film(k) for k in range(3)])).astype(np.uint16)
+    for k, patient in enumerate(("p1", "p1", "p2")): dicom(tmp_path / f"film{k}.dcm", x[k], BitsStored=12, PatientID=patient)
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n half")
+    (tmp_path / "cut.dcm").write_bytes((tmp_path / "film0.dcm").read_bytes()[:3000])
+    (tmp_path / "notes.txt").write_text("not a picture")
+    dicom(tmp_path / "brain.dcm", x[0], "MR", BitsStored=12)
+    y, z = np.mgrid[:200, :300] / 300
+    png(tmp_path / "photo.png", np.stack([y, z, 1 - z], -1))
+    png(tmp_path / "noise.png", np.random.default_rng(0).random((128, 128)))
+    return tmp_path
+
+
+def test_one_bad_file_stops_nothing_and_strange_ones_are_flagged(runs, folder, capsys):
+    out = folder / "out"
+    assert cli.main(["predict", str(folder), "--out", str(out), "--weights", str(runs), "--modality", "xray"]) == 1
+    said = capsys.readouterr().out
+    assert "3 scored, 3 flagged, 2 failed" in said and "not a diagnosis" in said and "broken.png" in said and "cut.dcm" in said and "notes.txt" not in said
+    table = pd.read_csv(out / "predictions.csv").set_index("path")
+    table.index = [p.rsplit("/", 1)[1] for p in table.index]
+    assert table["status"].to_dict() == {**{f"film{k}.dcm": "scored" for k in range(3)}, "brain.dcm": "flagged", "photo.png": "flagged", "noise.png": "flagged", "broken.png": "failed", "cut.dcm": "failed"}
+    assert "MR" in table["flags"]["brain.dcm"] and "colour" in table["flags"]["photo.png"] and "unlike" in table["flags"]["noise.png"]
+    assert table.loc[["brain.dcm", "photo.png", "noise.png"], ["percent", "p_pneumonia"]].isna().all(axis=None)
+    a = json.loads((out / "photo.png" / "case.json").read_text())
+    assert a["banner"] == cases.BANNER and a["infection"] is None and not a["classes"]
+    done = json.loads((out / "film0.dcm" / "case.json").read_text())
+    assert done["phantom_weights"] and len(done["weights"]) == 4 and done["infection"]["threshold"] == .5 and set(done["classes"]["pneumonia"]["probabilities"]) == {"pneumonia", "normal"}
+    assert {p.name for p in (out / "film0.dcm").iterdir()} == {"case.json", "overlay.png", "gradcam.png", "lungs.png", "infected.png", "view.npz"}
+    assert PILImage.open(out / "film0.dcm" / "lungs.png").size == (160, 160)
+    page = (out / "index.html").read_text()
+    assert page.count("<article") == 6 and "broken.png" in page and cases.BANNER in page and not re.search(r'(src|href)="(?!data:|#)', page)
+    patients = pd.read_csv(out / "patients.csv").set_index("patient")
+    assert patients["images"].to_dict() == {"p1": 2, "p2": 1} and patients.loc["p1", "percent"] == pytest.approx(table.loc[["film0.dcm", "film1.dcm"], "percent"].mean())
+
+
+def test_a_broken_batch_goes_on_where_it_was(runs, folder, monkeypatch):
+    out, seen = folder / "out", []
+    real = prediction._find
+    monkeypatch.setattr(prediction, "_find", lambda looks, *rest: seen.extend(l.name for l in looks) or real(looks, *rest))
+    first = prediction.predict(folder, out, runs, "xray")
+    assert sorted(seen) == [f"film{k}.dcm" for k in range(3)]
+    seen.clear()
+    again = prediction.predict(folder, out, runs, "xray")
+    assert not seen and again.table.equals(first.table) and len(again.cases) == 3
+    (out / "film0.dcm" / "case.json").unlink()
+    (out / ".film1.dcm.left").mkdir(); (out / ".film1.dcm.left" / "case.json").write_text("{}")
+    dicom(folder / "film1.dcm", np.rint(4095 * film(9)).astype(np.uint16), BitsStored=12, PatientID="p1")
+    prediction.predict(folder, out, runs, "xray")
+    assert sorted(seen) == ["film0.dcm", "film1.dcm"] and not list(out.glob(".film*"))
+    seen.clear(); prediction.predict(folder, out, runs, "xray", method="density")
+    assert len(seen) == 3
+
+
+def test_whoever_has_looked_can_have_the_numbers_anyway(runs, tmp_path):
+    path = png(tmp_path / "p7_noise.png", np.random.default_rng(0).random((128, 128)))
+    got = prediction.predict(path, weights=runs, modality="xray", patient=r"(p\d)_", anyway=True)
+    assert got.answers[0]["scored"] and got.answers[0]["flags"] and got.answers[0]["classes"] and got.answers[0]["patient"] == "p7" and "Flagged" in prediction.sentence(got.answers[0])
+
+
+def test_what_is_missing_is_said(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr("covid_mtnet.weights.home", lambda name: tmp_path / "nowhere")
+    with pytest.raises(InputError, match="covid-mtnet weights fetch"): prediction.predict("x.png")
+    with pytest.raises(InputError, match="--weights runs/laptop"): prediction.predict("x.png", weights=tmp_path)
+    path = png(tmp_path / "film.png", film(1))
+    got = prediction.predict([path, tmp_path / "nothing"], weights=runs / "chest_seg_xray")
+    assert "--modality xray" in got.failed[1]["error"] and "nothing there" in got.failed[0]["error"] and not got.answers
+    part = tmp_path / "part"; part.mkdir()
+    (part / "chest_seg_xray").symlink_to(runs / "chest_seg_xray")
+    got = prediction.predict([path, volume(tmp_path)[1]], weights=part, modality="xray")
+    assert "lung_seg_ct" in got.failed[0]["error"] and got.answers[0]["infection"]["method"] == "adaptive" and len(got.answers[0]["notes"]) == 3
+    for wrong in (dict(modality="mri"), dict(method="best"), dict(patient="(")):
+        with pytest.raises(InputError): prediction.predict(path, weights=runs, **wrong)
+
+
+def test_the_function_is_there_and_the_package_stays_light():
+    out = subprocess.run([sys.executable, "-c", "import sys, covid_mtnet; light = 'pandas' not in sys.modules; from covid_mtnet import predict; print(light, predict.__module__, 'keras' in sys.modules)"], capture_output=True, text=True, check=True).stdout
+    assert out.split() == ["True", "covid_mtnet.prediction", "False"]
