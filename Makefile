@@ -49,7 +49,7 @@ kernel: setup
 	@$(BIN)/python -m ipykernel install --prefix .venv --name covid_mtnet --display-name covid_mtnet
 
 lab: kernel
-	@$(BIN)/jupyter lab nbs
+	@$(BIN)/jupyter lab nbs --MultiKernelManager.default_kernel_name=covid_mtnet
 
 readme: setup
 	$(BIN)/jupyter nbconvert --log-level WARN --execute --inplace nbs/index.ipynb

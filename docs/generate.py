@@ -3,6 +3,7 @@ import ast
 import importlib
 import inspect
 import json
+import os
 import re
 import shutil
 import sys
@@ -276,9 +277,9 @@ def model_card(name, out):
     found = {(p, t): read_json(d / "metrics.json") for t in tasks for p, d in accounts(t).items()}
     rows = [(t, p, r) for (p, t), m in found.items() if m.get("kind") == kind for r in m["rows"] if r.get("low") is not None and chosen(name, r["id"])]
     reached = [(f"[{t}](../{task_pages()[t]})", p, r["name"], number(r, "value"), f"{number(r, 'low')}–{number(r, 'high')}", r["n"]) for t, p, r in rows]
-    trained = [(f"[{t}](../{task_pages()[t]})", ", ".join(f"[{s}](../data/{s}.md)" for s in tasks[t]["data"])) for t in tasks if used_in(t, name)]
+    trained = [(f"[{t}](../{task_pages()[t]})", ", ".join(f"[{s}](../data/{s}.md)" for s in tasks[t]["data"])) for t in tasks if "history.csv" in tasks[t]["outputs"] and used_in(t, name)]
     text = (TOP / "docs" / "models" / f"{name}.md").read_text().split("<!-- facts -->")
-    write_text(out / "models" / f"{name}.md", text[0] + raw_table(("fact", "value"), facts) + "\n\n## Trained on\n\n" + table(("task", "data"), trained) + "\n\n## What it reached\n\n" + NOT_A_DIAGNOSIS + " On real images; n and a 95 % interval beside every number.\n\n"
+    write_text(out / "models" / f"{name}.md", text[0] + raw_table(("fact", "value"), facts) + "\n\n## Trained and tested on\n\n" + table(("task", "data"), trained) + "\n\n## What it reached\n\n" + NOT_A_DIAGNOSIS + " On real images; n and a 95 % interval beside every number.\n\n"
                + (table(("task", "profile", "number", "value", "95 % interval", "n"), reached) if reached else "No run on real images is committed.") + "\n" + text[1])
     return f"[{title}]({name}.md)", f"{model.count_params():,}", "image → class probabilities" if kind == "classification" else "image → mask", len({t for t, _, _ in rows}) or "none yet"
 
@@ -311,7 +312,7 @@ def weight_cards(out):
     for path in sorted((TOP / "weights").glob("*/*/card.md")):
         name = f"{path.parent.parent.name}-{path.parent.name}"
         size = sum(p.stat().st_size for p in path.parent.rglob("*.h5")) / 1e6
-        write_text(out / "models" / f"{name}.md", path.read_text() + f"\nPart of the set `{path.parent.parent.name}`: {size:.1f} MB in half precision, checked against `weights/registry.csv`.\n")
+        write_text(out / "models" / f"{name}.md", re.sub(r"^# .*", f"# Weights {path.parent.parent.name}: {path.parent.name}", path.read_text(), count=1) + f"\nPart of the set `{path.parent.parent.name}`: {size:.1f} MB in half precision, checked against `weights/registry.csv`.\n")
         rows.append((name, path))
     return [n for n, _ in rows]
 
@@ -342,6 +343,7 @@ def main(out):
     out = Path(out).resolve()
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(TOP / "docs" / "howto", out / "howto")
+    os.chdir(out)  # no folder of runs is here: what the site shows is committed
     for name in ("CONTRIBUTING", "CHANGELOG"): write_text(out / f"{name.lower()}.md", (TOP / f"{name}.md").read_text())
     front(out)
     lessons = sorted((TOP / "nbs" / "api").glob("*.ipynb"))
