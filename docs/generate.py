@@ -275,7 +275,7 @@ def model_card(name, out):
              ("layers with weights", sum(bool(l.weights) for l in model.layers)), ("built by", f"{{py:func}}`{module}.{name}`")]
     tasks = {t: v for t, v in load_profile("paper")["tasks"].items() if "of" not in v}
     found = {(p, t): read_json(d / "metrics.json") for t in tasks for p, d in accounts(t).items()}
-    rows = [(t, p, r) for (p, t), m in found.items() if m.get("kind") == kind for r in m["rows"] if r.get("low") is not None and chosen(name, r["id"])]
+    rows = [(t, p, r) for (p, t), m in found.items() if used_in(t, name) for r in m["rows"] if r.get("low") is not None and chosen(name, r["id"])]
     reached = [(f"[{t}](../{task_pages()[t]})", p, r["name"], number(r, "value"), f"{number(r, 'low')}–{number(r, 'high')}", r["n"]) for t, p, r in rows]
     trained = [(f"[{t}](../{task_pages()[t]})", ", ".join(f"[{s}](../data/{s}.md)" for s in tasks[t]["data"])) for t in tasks if "history.csv" in tasks[t]["outputs"] and used_in(t, name)]
     text = (TOP / "docs" / "models" / f"{name}.md").read_text().split("<!-- facts -->")
@@ -291,7 +291,7 @@ def raw_table(columns, rows):
 
 def chosen(name, i):
     "Is this row a headline of that network?"
-    if name == "irrcnn": return i in ("test.auc", "test.accuracy@val", "test.sensitivity@val", "test.specificity@val") or bool(re.fullmatch(r".*test.*\.(auc|balanced_accuracy@val)", i))
+    if name == "irrcnn": return bool(re.fullmatch(r"test\.(auc|accuracy@val|sensitivity@val|specificity@val)|.+\.test\.(auc|balanced_accuracy@val)", i))
     return name in i and "refined" in i and bool(re.search(r"\.(dice|iou|hd95)$", i)) or (name == "nabla3" and bool(re.fullmatch(r"network\.\w+\.dice\.pooled", i)))
 
 
@@ -303,7 +303,7 @@ def task_pages():
 def used_in(task, name):
     "Does the notebook of a task build this network?"
     text = "\n".join(s for t, s in cells(TOP / "nbs" / task_pages()[task]) if t == "code")
-    return {"irrcnn": "irrcnn" in text, "nabla3": "segmentation" in text or "infection" in text, "unet": "unet" in text}[name] and bool(load_profile("paper")["tasks"][task]["data"])
+    return bool(re.search({"irrcnn": r"\birrcnn\(", "nabla3": r"segmentation\.(build|learner)|infection\.", "unet": r'"unet"'}[name], text))
 
 
 def weight_cards(out):
