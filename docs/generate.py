@@ -161,7 +161,7 @@ def attribution(path):
     rows = pd.read_csv(listed, dtype=str, keep_default_na=False) if listed.exists() else pd.DataFrame(columns=["figure"])
     rows = rows[rows["figure"] == path.stem]
     if rows.empty: return ""
-    return folded(f"Images shown ({len(rows)}) and their licences", table(("image", "from", "licence"), rows[["upstream_name", "source_repo", "licence"]].to_numpy()))
+    return folded(f"Images shown ({len(rows)}) and their licences", table(("image", "from", "licence"), rows.reindex(columns=["upstream_name", "source_repo", "licence"], fill_value="not listed").to_numpy()))
 
 
 def account(profile, task, folder):
