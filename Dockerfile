@@ -1,7 +1,7 @@
 # docker build --target cpu -t covid-mtnet:cpu .     make reproduce's smoke graph: docker run --rm covid-mtnet:cpu
 # docker build --target gpu -t covid-mtnet:gpu .     docker run --rm --gpus all -v "$PWD/data:/data" covid-mtnet:gpu reproduce --profile paper --data /data
 # Research use, not a diagnosis.
-ARG PYTHON=3.12
+ARG PYTHON=3.11
 
 FROM python:${PYTHON}-slim-bookworm AS base
 RUN apt-get update && apt-get install -y --no-install-recommends git make && rm -rf /var/lib/apt/lists/* && useradd --create-home --uid 1000 mtnet

@@ -56,13 +56,15 @@ def card(
     rows = [r for r in metrics["rows"] if r.get("low") is not None and ("test" in r["id"] or "known" in r["id"])][:40]
     table = "\n".join(f"| {r['name']} | {r['value']:.4f} | {r['low']:.4f}–{r['high']:.4f} | {r['n']} |" for r in rows)
     settings = ", ".join(f"{k} {given[k]}" for k in ("size", "width", "epochs", "batch", "rate", "seed") if k in given)
+    names = [p.parent.as_posix() for p in _networks(task)]
+    folds = f"- Networks passed on: {', '.join(names)}. The numbers are of the whole cross-validation, each image by a network that had not seen its patient; the mean of those passed on was not measured.\n" if len(names) > 1 else ""
     return f"""# {metrics["task"] if "task" in metrics else task.name}
 
 Research use, not a diagnosis. {"Trained on phantoms: it knows nothing of patients." if metrics["phantom"] else "The numbers hold for images like those of its test set, and for no others without a trial."}
 
 - Trained on: {", ".join(made["manifests"])}. Licence of the training data: {_licences(task)}.
 - Settings: {settings}; {made.get("precision", "")}; commit {str(made.get("commit", ""))[:10]}.
-
+{folds}
 | number | value | 95 % interval | n |
 | --- | --- | --- | --- |
 {table}
