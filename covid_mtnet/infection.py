@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'NAMES', 'PERCENTAGES', 'true_percent', 'percents', 'chosen_elsewhere', 'cross_validated', 'measure',
-           'agreement', 'infection_rows', 'percentages', 'percentage_rows', 'recompute_rows', 'recompute_percentages']
+           'agreement', 'infection_rows', 'percentages', 'percentage_rows', 'healthy_rows', 'recompute_rows',
+           'recompute_percentages']
 
 # %% ../nbs/api/77_infection.ipynb #8712936c
 import math
@@ -60,6 +61,7 @@ def cross_validated(
     epochs:int, # Epochs in all
     batch:int, # Images per batch
     key, # fold -> what its training depends on
+    mirror:bool=False, # As for segmentation.probabilities
     **options, # As for segmentation.train
 )->tuple[np.ndarray, list]: # Probabilities (n, H, W), each from the network that did not see the image's fold; and the histories
     "Train one network per fold and let it look at the images left out."
@@ -68,7 +70,7 @@ def cross_validated(
         here, others = np.flatnonzero(folds == f), np.flatnonzero(folds != f)
         learner.network.set_weights(first); learner.restart()
         model, rows = train(learner, images[others], truth[others], lambda model: {}, Path(run_dir) / f"fold{f}", epochs, batch, key=key(int(f)), **options)
-        out[here] = probabilities(model, images[here], batch)
+        out[here] = probabilities(model, images[here], batch, mirror=mirror)
         history += [dict(r, fold=int(f)) for r in rows]
     return out, history
 
@@ -163,6 +165,13 @@ def percentage_rows(
         rows.append(dict(id="band", name="width of the band over thresholds, mean over measurable images", **interval(weighted_mean((table["high"] - table["low"]).to_numpy(), w)), n=int(good.sum()), unit="points", **base))
     return rows
 
+
+def healthy_rows(
+    table:pd.DataFrame, # From percentages, of images without a finding
+)->list: # As percentage_rows, ids behind "healthy."
+    "What is called infected where there is nothing."
+    return [dict(r, id=f"healthy.{r['id']}", name=f"images without a finding: {r['name']}") for r in percentage_rows(table)]
+
 # %% ../nbs/api/77_infection.ipynb #3502ce7d
 def recompute_rows(
     metrics:dict, # metrics.json of a run of kind infection
@@ -181,20 +190,24 @@ def recompute_rows(
         for key, have in ((f"{r['method']}.{r['lungs']}", r["found"]), (f"lungs.{r['lungs']}", r["lung"])):
             if area.get((key, r["path"])) != have: raise InputError(where, f"{have} pixels in mask {key} of masks.npz", area.get((key, r["path"])))
         if r["tp"] + r["fp"] != r["found"]: raise InputError(where, f"tp + fp = {r['found']}", r["tp"] + r["fp"])
-    return infection_rows(table)
+    return infection_rows(table) + (healthy_rows(_stated(task_dir, "healthy", metrics["healthy"])) if "healthy" in metrics else [])
 
 # %% ../nbs/api/77_infection.ipynb #9b65c47e
+def _stated(task_dir, stem, name):
+    "A stored table of percentages, held against its masks and the manifest."
+    from covid_mtnet.manifests import load
+    path, masks = (Path(task_dir) / f for f in (("predictions.csv", "masks.npz") if not stem else (f"{stem}.csv", f"{stem}.npz")))
+    table, files, (stored, paths) = read_table(path, PERCENTAGES), load(name).files.set_index("path"), read_masks(masks)
+    area = {(k, p): int(m.sum()) for k, ms in stored.items() for p, m in zip(paths, ms)}
+    for r in table.to_dict("records"):
+        if r["path"] not in files.index or str(files.loc[r["path"], "group"]) != r["group"]: raise InputError(f"{path}, {r['path']}", f"an image and its group of {name}", r["group"])
+        if (area["lungs", r["path"]], area["infected", r["path"]]) != (r["lung"], r["infected"]): raise InputError(f"{path}, {r['path']}", f"the areas in {masks.name}", (r["lung"], r["infected"]))
+    return table
+
+
 def recompute_percentages(
     metrics:dict, # metrics.json of a run of kind percentages
     task_dir, # Its folder
 )->list: # The rows it should hold
     "Every number of a run without a truth again, held against its masks and the manifest."
-    from covid_mtnet.manifests import load
-    path = Path(task_dir) / "predictions.csv"
-    table = read_table(path, PERCENTAGES)
-    files, (stored, paths) = load(metrics["set"]).files.set_index("path"), read_masks(Path(task_dir) / "masks.npz")
-    area = {(k, p): int(m.sum()) for k, ms in stored.items() for p, m in zip(paths, ms)}
-    for r in table.to_dict("records"):
-        if r["path"] not in files.index or str(files.loc[r["path"], "group"]) != r["group"]: raise InputError(f"{path}, {r['path']}", f"an image and its group of {metrics['set']}", r["group"])
-        if (area["lungs", r["path"]], area["infected", r["path"]]) != (r["lung"], r["infected"]): raise InputError(f"{path}, {r['path']}", "the areas in masks.npz", (r["lung"], r["infected"]))
-    return percentage_rows(table)
+    return percentage_rows(_stated(task_dir, "", metrics["set"]))

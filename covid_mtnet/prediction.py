@@ -142,7 +142,8 @@ class Networks:
     )->np.ndarray: # float32 (n, H, W), mean over the networks of the task
         "The probability of every pixel."
         from covid_mtnet.segmentation import probabilities
-        return np.mean([probabilities(self.loaded(task, i)[1], images, _batch(len(images)), task) for i in range(len(self.files[task]))], 0)
+        mirror = self.given[task].get("mirror", False)
+        return np.mean([probabilities(self.loaded(task, i)[1], images, _batch(len(images)), task, mirror) for i in range(len(self.files[task]))], 0)
 
     def classes(self,
         task:str, # Of classification
@@ -177,6 +178,13 @@ class Networks:
         row = next((r for r in self.metrics[task]["rows"] if r["id"] == f"{method}.{lungs}.threshold"), None) if task in self.files else None
         if row is None: return quantification.THRESHOLDS[method, modality], None, "default of the library"
         return row["value"], self.given[task]["spread"][method], f"median of what {row['n']} folds chose"
+
+    def completes(self,
+        modality:str, # xray or ct
+    )->bool: # Is what is called infected added to the lungs, as in the run that gave the thresholds?
+        "How the lungs of percentages are taken."
+        task = TASKS[modality][1]
+        return task in self.files and any(r["id"] == "network.completed.threshold" for r in self.metrics[task]["rows"])
 
     def error(self,
         modality:str, # xray or ct
@@ -274,7 +282,7 @@ def _split(looks, stacked):
 def _measure(look, networks, method, found, lungs, probability=None):
     "Lungs and infected region of one case."
     modality = look.answer["modality"]
-    source = "found" if modality == "xray" or probability is None else "completed"
+    source = "completed" if probability is not None and networks.completes(modality) else "found"
     size = found.shape[-1]
     pixels = _prepared(look, size)[..., 0] / np.float32(255)
     evidence = np.stack([quantification.evidence(p, l, method, None if probability is None else probability[i]) if l.any() else np.zeros_like(p) for i, (p, l) in enumerate(zip(pixels, lungs))])
@@ -321,7 +329,7 @@ def _find(looks, modality, networks, options, failed):
     found = refine_all(networks.regions(lung_task, stacked(lung_task)))
     probability = networks.regions(infection_task, stacked(infection_task)) if infection_task not in missing else None
     if probability is not None and probability.shape != found.shape: raise InputError(networks.folder, f"{lung_task} and {infection_task} of one size", f"{found.shape[1:]} and {probability.shape[1:]}")
-    lungs = refine_all(found | (probability >= .5), radius=0) if modality == "ct" and probability is not None else found
+    lungs = refine_all(found | (probability >= .5), radius=0) if probability is not None and networks.completes(modality) else found
     classes = {t: _split(looks, networks.classes(t, stacked(t))) for t in class_tasks if t not in missing}
     shares = {l.name: p for l, *p in zip(looks, _split(looks, found), _split(looks, lungs), *([_split(looks, probability)] if probability is not None else []))}
     of = {l.name: {t: c[i] for t, c in classes.items()} for i, l in enumerate(looks)}

@@ -35,9 +35,11 @@ def probabilities(
     images, # uint8 (n, H, W, channels)
     batch:int=16, # Images per batch
     desc:str="segment", # Words before the progress bar
+    mirror:bool=False, # Mean with what the network finds in the mirror image [C]
 )->np.ndarray: # float32 (n, H, W)
     "The probability of every pixel."
-    return training.predict(model, images, batch, desc=desc)[0, ..., 0]
+    found = training.predict(model, images, batch, desc=desc)[0, ..., 0]
+    return (found + probabilities(model, images[:, :, ::-1], batch, desc)[..., ::-1]) / 2 if mirror else found
 
 # %% ../nbs/api/72_segmentation.ipynb #15fc8ec5
 def validation(
@@ -57,10 +59,11 @@ def validation(
 
 def learner(
     network, # From build; may carry transferred weights
+    loss=nabla.dice_loss, # Loss per image [P]; nabla.dice_and_entropy for regions that may be absent [C]
     **options, # decay, average: as for training.Learner
 )->training.Learner:
-    "What trains a segmentation network with the Dice loss [P]."
-    return training.Learner(network, nabla.dice_loss, masks=True, **options)
+    "What trains a segmentation network."
+    return training.Learner(network, loss, masks=True, **options)
 
 
 def train(

@@ -7,6 +7,7 @@ from covid_mtnet import infection, masks
 from covid_mtnet.core import InputError, read_json, write_json
 from covid_mtnet.evaluation import recompute
 from covid_mtnet.manifests import load
+from covid_mtnet.quantification import quantify
 
 NETWORK = dict(size=32, channels=1, width=1.0, skip="add")
 
@@ -36,7 +37,12 @@ def infected(tmp_path):
     table, regions = infection.measure(rows, truth, lungs, lungs, evidence, np.full(12, .5), "network", "found", .1)
     masks.write_table(tmp_path / "predictions.csv", table, infection.COLUMNS)
     masks.write_masks(tmp_path / "masks.npz", {"network.found": regions, "lungs.found": lungs}, rows["path"])
-    write_json(tmp_path / "metrics.json", dict(kind="infection", set="infection_ct", phantom=False, rows=infection.infection_rows(masks.read_table(tmp_path / "predictions.csv", infection.COLUMNS)), claims={}))
+    films = load("chest_seg_xray").files.query("label == 'normal'").head(12)
+    stated = [quantify(i, l, "density", "xray") for i, l in zip(evidence, lungs)]
+    clear = masks.write_table(tmp_path / "healthy.csv", infection.percentages(films, stated), infection.PERCENTAGES)
+    masks.write_masks(tmp_path / "healthy.npz", {"lungs": lungs, "infected": np.stack([q.infected for q in stated])}, films["path"])
+    rows = infection.infection_rows(masks.read_table(tmp_path / "predictions.csv", infection.COLUMNS)) + infection.healthy_rows(clear)
+    write_json(tmp_path / "metrics.json", dict(kind="infection", set="infection_ct", healthy="chest_seg_xray", phantom=False, rows=rows, claims={}))
     return tmp_path
 
 
@@ -57,6 +63,17 @@ def test_a_changed_table_is_named(kind, column, said, request):
     table.to_csv(folder / "predictions.csv", index=False)
     with pytest.raises(InputError, match=said) as e: recompute(folder)
     assert table.loc[3, "path"] in str(e.value)
+
+
+def test_a_changed_table_of_healthy_images_is_named(infected):
+    table = pd.read_csv(infected / "healthy.csv", dtype={"group": str}, keep_default_na=False)
+    for column, value, said in (("infected", table.loc[3, "infected"] + 1, "healthy.npz"), ("path", "no.png", "an image and its group of chest_seg_xray")):
+        changed = table.copy()
+        changed.loc[3, column] = value
+        changed.to_csv(infected / "healthy.csv", index=False)
+        with pytest.raises(InputError, match=said): recompute(infected)
+    (infected / "healthy.csv").unlink()
+    with pytest.raises(InputError, match="stored predictions"): recompute(infected)
 
 
 def test_the_four_printed_numbers_fit_as_four_statistics():
