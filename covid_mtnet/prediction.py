@@ -91,7 +91,7 @@ def weights_folder(
     if not any(_weights_of(folder / t) for t in lungs): raise InputError(weights, f"finished runs with {' or '.join(lungs)}: {todo}", "none" if folder.is_dir() else "nothing there")
     return folder
 
-# %% ../nbs/api/88_prediction.ipynb #ffdc645a
+# %% ../nbs/api/88_prediction.ipynb #1a74961e
 TTA = dict(rotate=5, shift=.04, zoom=.05, stretch=.15, gamma=.2, contrast=.2) # Views of a classifier, as in the run notebooks
 
 
@@ -136,66 +136,87 @@ class Networks:
         network.set_weights(self.arrays[path])
         return network, model
 
-    def regions(self,
-        task:str, # Of lungs or infected regions
-        images, # uint8 (n, H, W, 1) of the task's size
-    )->np.ndarray: # float32 (n, H, W), mean over the networks of the task
-        "The probability of every pixel."
-        from covid_mtnet.segmentation import probabilities
-        mirror = self.given[task].get("mirror", False)
-        return np.mean([probabilities(self.loaded(task, i)[1], images, _batch(len(images)), task, mirror) for i in range(len(self.files[task]))], 0)
-
-    def classes(self,
-        task:str, # Of classification
-        images, # uint8 (n, H, W, 1) of the task's size
-    )->np.ndarray: # float32 (n,): probability of the second class, mean over views
-        "The probability of a disease."
-        from covid_mtnet.augmentation import Augmentation, draws
-        (_, model), out, batch = self.loaded(task), np.zeros(len(images), np.float32), _batch(len(images))
-        views, seed = self.given[task].get("views", 1), self.given[task].get("seed", 0)
-        for v in range(views):
-            table = np.repeat(draws(Augmentation(**TTA) if v else Augmentation(), seed, v, [0]), batch, 0)
-            for i in range(0, len(images), batch):
-                x = images[i:i + batch]
-                out[i:i + batch] += np.asarray(model.predict_on_batch([np.pad(x, ((0, batch - len(x)), *((0, 0),) * 3)), table]), np.float32)[:len(x), 1]
-        return out / views
-
-    def threshold(self,
-        task:str, # Of classification
-    )->float: # At or above it the second class is called
-        "The threshold chosen on validation images."
-        name = self.files[task][0].parent.name
-        protocol = "" if name == task else ".".join((*name.split("_"), "irrcnn")[:2]) + "."
-        return float(next((r["value"] for r in self.metrics[task]["rows"] if r["id"] == f"{protocol}threshold.val"), .5))
-
-    def thresholds(self,
-        modality:str, # xray or ct
-        method:str, # adaptive, density or network
-        lungs:str, # found or completed
-    )->tuple: # Threshold, half width of its band (None: the default), and where they come from
-        "The threshold of the infected region: chosen by the folds of the run, or the default."
-        task = TASKS[modality][1]
-        row = next((r for r in self.metrics[task]["rows"] if r["id"] == f"{method}.{lungs}.threshold"), None) if task in self.files else None
-        if row is None: return quantification.THRESHOLDS[method, modality], None, "default of the library"
-        return row["value"], self.given[task]["spread"][method], f"median of what {row['n']} folds chose"
-
-    def completes(self,
-        modality:str, # xray or ct
-    )->bool: # Is what is called infected added to the lungs, as in the run that gave the thresholds?
-        "How the lungs of percentages are taken."
-        task = TASKS[modality][1]
-        return task in self.files and any(r["id"] == "network.completed.threshold" for r in self.metrics[task]["rows"])
-
-    def error(self,
-        modality:str, # xray or ct
-        method:str, # adaptive, density or network
-        lungs:str, # found or completed
-    )->dict|None: # value, low, high, n: points, the 95 % interval, images with radiologists' outlines
-        "How far percentages of this kind were off where the truth is known."
-        rows = self.metrics[TASKS[modality][1]]["rows"] if TASKS[modality][1] in self.files else []
-        return next(({k: r[k] for k in ("value", "low", "high", "n")} for r in rows if r["id"] == f"{method}.{lungs}.error"), None)
+# %% ../nbs/api/88_prediction.ipynb #d665513c
+def _regions(self,
+    task:str, # Of lungs or infected regions
+    images, # uint8 (n, H, W, 1) of the task's size
+)->np.ndarray: # float32 (n, H, W), mean over the networks of the task
+    "The probability of every pixel."
+    from covid_mtnet.segmentation import probabilities
+    mirror = self.given[task].get("mirror", False)
+    return np.mean([probabilities(self.loaded(task, i)[1], images, _batch(len(images)), task, mirror) for i in range(len(self.files[task]))], 0)
 
 
+def _classes(self,
+    task:str, # Of classification
+    images, # uint8 (n, H, W, 1) of the task's size
+)->np.ndarray: # float32 (n,): probability of the second class, mean over views
+    "The probability of a disease."
+    from covid_mtnet.augmentation import Augmentation, draws
+    (_, model), out, batch = self.loaded(task), np.zeros(len(images), np.float32), _batch(len(images))
+    views, seed = self.given[task].get("views", 1), self.given[task].get("seed", 0)
+    for v in range(views):
+        table = np.repeat(draws(Augmentation(**TTA) if v else Augmentation(), seed, v, [0]), batch, 0)
+        for i in range(0, len(images), batch):
+            x = images[i:i + batch]
+            out[i:i + batch] += np.asarray(model.predict_on_batch([np.pad(x, ((0, batch - len(x)), *((0, 0),) * 3)), table]), np.float32)[:len(x), 1]
+    return out / views
+
+
+Networks.regions, Networks.classes = _regions, _classes
+
+# %% ../nbs/api/88_prediction.ipynb #c2ef98bf
+def _row(self,
+    modality:str, # xray or ct
+    id:str, # Of a row of metrics.json
+)->dict|None: # value, low, high, n; None where the run has no such row
+    "A number of the account of the infected regions."
+    rows = self.metrics[TASKS[modality][1]]["rows"] if TASKS[modality][1] in self.files else []
+    return next(({k: r[k] for k in ("value", "low", "high", "n")} for r in rows if r["id"] == id), None)
+
+
+def _threshold(self,
+    task:str, # Of classification
+)->float: # At or above it the second class is called
+    "The threshold chosen on validation images."
+    name = self.files[task][0].parent.name
+    protocol = "" if name == task else ".".join((*name.split("_"), "irrcnn")[:2]) + "."
+    return float(next((r["value"] for r in self.metrics[task]["rows"] if r["id"] == f"{protocol}threshold.val"), .5))
+
+
+def _thresholds(self,
+    modality:str, # xray or ct
+    method:str, # adaptive, density or network
+    lungs:str, # found or completed
+)->tuple: # Threshold, half width of its band (None: the default), and where they come from
+    "The threshold of the infected region: chosen by the folds of the run, or the default."
+    row = self.row(modality, f"{method}.{lungs}.threshold")
+    if row is None: return quantification.THRESHOLDS[method, modality], None, "default of the library"
+    return row["value"], self.given[TASKS[modality][1]]["spread"][method], f"median of what {row['n']} folds chose"
+
+
+Networks.row, Networks.threshold, Networks.thresholds = _row, _threshold, _thresholds
+
+# %% ../nbs/api/88_prediction.ipynb #08c77b6c
+def _completes(self,
+    modality:str, # xray or ct
+)->bool: # Is what is called infected added to the lungs, as in the run that gave the thresholds?
+    "How the lungs of percentages are taken."
+    return self.row(modality, "network.completed.threshold") is not None
+
+
+def _known(self,
+    modality:str, # xray or ct
+    method:str, # adaptive, density or network
+    lungs:str, # found or completed
+)->dict: # error: of percentages where radiologists drew the truth, in points; healthy: mean percentage of images without a finding. None where not measured
+    "How far percentages of this kind were off where the truth is known."
+    return dict(error=self.row(modality, f"{method}.{lungs}.error"), healthy=self.row(modality, "healthy.percent") if (method, lungs) == ("network", "completed") else None)
+
+
+Networks.completes, Networks.known = _completes, _known
+
+# %% ../nbs/api/88_prediction.ipynb #c2d93522
 @functools.lru_cache(1)
 def _networks(folder, stamps): return Networks(folder)
 
@@ -208,7 +229,7 @@ def _taken_up(folder):
 
 def _batch(n): return min(16, 1 << max(0, n - 1).bit_length())
 
-# %% ../nbs/api/88_prediction.ipynb #f53ef173
+# %% ../nbs/api/88_prediction.ipynb #6b50f173
 @dataclass(eq=False)
 class _Look:
     "A case on its way: what was read, and what was found."
@@ -237,13 +258,7 @@ def _modality(info, asked, where):
     if asked: return asked, "the caller"
     raise InputError(where, "`--modality xray` or `--modality ct`, for the file does not say which it is", "neither")
 
-
-def _prepared(look, size):
-    "What a network gets: as in the run notebooks, HU by their window and pictures by their own minimum and maximum."
-    scale = (lambda p: p) if look.image.info.get("unit") == "HU" else minmax
-    return np.stack([to_uint8(scale(resize(p, size)))[..., None] for p in look.pixels])
-
-
+# %% ../nbs/api/88_prediction.ipynb #2d114a6a
 def _in_hu(image):
     "Signed values of a TIFF file that go down to the air's: by the rule of `volumes`, CT in HU."
     low, high = image.info["low"], image.info["high"]
@@ -267,6 +282,12 @@ def _read(look, options):
                        flags=flags, scored=known and (not flags or options["anyway"]), classes={}, infection=None, notes=[])
     if info.get("missing"): look.answer["notes"].append(f"{info['missing']} slices are missing between those that are here; they are not part of any number")
 
+# %% ../nbs/api/88_prediction.ipynb #2f7dc25a
+def _prepared(look, size):
+    "What a network gets: as in the run notebooks, HU by their window and pictures by their own minimum and maximum."
+    scale = (lambda p: p) if look.image.info.get("unit") == "HU" else minmax
+    return np.stack([to_uint8(scale(resize(p, size)))[..., None] for p in look.pixels])
+
 
 def _spacing(look, size):
     "Millimetres of what a network saw: slice, row, column."
@@ -278,7 +299,7 @@ def _split(looks, stacked):
     ends = np.cumsum([len(l.pixels) for l in looks])[:-1]
     return np.split(stacked, ends)
 
-
+# %% ../nbs/api/88_prediction.ipynb #e1275515
 def _measure(look, networks, method, found, lungs, probability=None):
     "Lungs and infected region of one case."
     modality = look.answer["modality"]
@@ -296,9 +317,9 @@ def _measure(look, networks, method, found, lungs, probability=None):
     said += guard.scan_concerns(pixels, found) if look.image.info.get("unit") == "HU" and found.any() else []
     look.answer["flags"] += list(dict.fromkeys(said))
     if all(q.reason for q in each) and not look.answer["flags"]: look.answer["flags"].append(each[look.at].reason)
-    return each, whole, dict(method=method, lungs=source, threshold=threshold, band=list(quantification.around(threshold, method, spread)), threshold_from=origin, error=networks.error(modality, method, source))
+    return each, whole, dict(method=method, lungs=source, threshold=threshold, band=list(quantification.around(threshold, method, spread)), threshold_from=origin, **networks.known(modality, method, source))
 
-
+# %% ../nbs/api/88_prediction.ipynb #c0184f15
 def _told(each, whole, how, spacing):
     "What is said of the infected region."
     clean = lambda v: None if isinstance(v, float) and not math.isfinite(v) else v
@@ -435,7 +456,7 @@ def _cam_sheet(look, shown):
     names = ", ".join(f"{n} {look.answer['classes'][n]['probabilities'][n]:.2f}" for n in look.cams)
     return sheet(panels, f"Grad-CAM, scaled per picture{', left to right' if len(panels) > 1 else ''}: {names}. {BANNER}")
 
-# %% ../nbs/api/88_prediction.ipynb #b1c2e3f8
+# %% ../nbs/api/88_prediction.ipynb #0cbfffe2
 @dataclass
 class Predictions:
     "What came out."
@@ -476,7 +497,7 @@ def _numbers(answer):
     for n, c in answer["classes"].items(): out |= {f"p_{n}": c["probabilities"][n], f"called_{n}": c["called"] == n}
     return out | {k: i[k] for k in ("percent", "low", "high", "method", "infected_mm2", "lung_ml", "infected_ml") if k in i}
 
-
+# %% ../nbs/api/88_prediction.ipynb #4d410272
 def _chunks(looks, most=64):
     "Cases that go through the networks together, by about how many pictures they hold."
     part, have = [], 0
@@ -498,7 +519,7 @@ def _each(function, looks, failed):
     failed += [dict(path=str(l.files[0] if len(l.files) == 1 else l.files[0].parent), error=e) for l, e in zip(looks, errors) if e]
     return [l for l, e in zip(looks, errors) if not e]
 
-
+# %% ../nbs/api/88_prediction.ipynb #b59bed85
 def _done(look, out):
     "The answer of a case that is finished, with the same key."
     note = out / look.name / "case.json"
@@ -517,6 +538,18 @@ def _options(modality, method, patient):
     if method not in (None, "adaptive", "density", "network"): raise InputError("method", "adaptive, density or network", method)
     try: re.compile(patient or "")
     except re.error as e: raise InputError("patient", "a regular expression", f"{patient!r}: {e}") from None
+
+# %% ../nbs/api/88_prediction.ipynb #695a7dc2
+def _score(part, networks, options, out, failed):
+    "One chunk: read, look, write."
+    good = _each(lambda l: _read(l, options), part, failed)
+    for m in TASKS:
+        if not (mine := [l for l in good if l.scored and l.answer["modality"] == m]): continue
+        try: whole = _find(mine, m, networks, options, failed)
+        except InputError as e: whole, failed[len(failed):] = [], [dict(path=l.answer["path"], error=str(e)) for l in mine]
+        good = [l for l in good if l not in mine or l in whole]
+    if out: good = _each(lambda l: _save(l, out), good, failed)
+    return good
 
 
 def predict(
@@ -547,18 +580,6 @@ def predict(
     got = Predictions([done[l.name] for l in looks if l.name in done], failed, out, cases)
     if out: _summarise(got)
     return got
-
-
-def _score(part, networks, options, out, failed):
-    "One chunk: read, look, write."
-    good = _each(lambda l: _read(l, options), part, failed)
-    for m in TASKS:
-        if not (mine := [l for l in good if l.scored and l.answer["modality"] == m]): continue
-        try: whole = _find(mine, m, networks, options, failed)
-        except InputError as e: whole, failed[len(failed):] = [], [dict(path=l.answer["path"], error=str(e)) for l in mine]
-        good = [l for l in good if l not in mine or l in whole]
-    if out: good = _each(lambda l: _save(l, out), good, failed)
-    return good
 
 # %% ../nbs/api/88_prediction.ipynb #7e781d61
 def _thumbnail(path, widest=640):
