@@ -169,10 +169,10 @@ Networks.regions, Networks.classes = _regions, _classes
 def _row(self,
     modality:str, # xray or ct
     id:str, # Of a row of metrics.json
-)->dict|None: # value, low, high, n; None where the run has no such row
+)->dict|None: # The row; None where the run has none of that name
     "A number of the account of the infected regions."
     rows = self.metrics[TASKS[modality][1]]["rows"] if TASKS[modality][1] in self.files else []
-    return next(({k: r[k] for k in ("value", "low", "high", "n")} for r in rows if r["id"] == id), None)
+    return next((r for r in rows if r["id"] == id), None)
 
 
 def _threshold(self,
@@ -211,7 +211,8 @@ def _known(self,
     lungs:str, # found or completed
 )->dict: # error: of percentages where radiologists drew the truth, in points; healthy: mean percentage of images without a finding. None where not measured
     "How far percentages of this kind were off where the truth is known."
-    return dict(error=self.row(modality, f"{method}.{lungs}.error"), healthy=self.row(modality, "healthy.percent") if (method, lungs) == ("network", "completed") else None)
+    rows = dict(error=self.row(modality, f"{method}.{lungs}.error"), healthy=self.row(modality, "healthy.percent") if (method, lungs) == ("network", "completed") else None)
+    return {name: r and {k: r[k] for k in ("value", "low", "high", "n")} for name, r in rows.items()}
 
 
 Networks.completes, Networks.known = _completes, _known

@@ -36,7 +36,8 @@ def runs(tmp_path_factory):
         segmentation.train(learner, x, y, lambda m: {}, folder / tasks[0] / where, epochs, 8, rate=.006, schedule="cosine", log=lambda *_: None)
         learner.restart()
         shutil.copytree(folder / tasks[0], folder / tasks[1])
-        for t in tasks: written(folder, t, rows=[dict(id=f"network.{l}.threshold", value=.5, n=5) for l in ("found", "completed")], spread={"network": 1.5, "adaptive": .25, "density": .05})
+        known = [dict(id=i, value=3.2, low=1.1, high=5.3, n=30) for i in ("network.completed.error", "healthy.percent")]
+        for t in tasks: written(folder, t, rows=[dict(id=f"network.{l}.threshold", value=.5, n=5) for l in ("found", "completed")] + known * (t == "infection_xray"), spread={"network": 1.5, "adaptive": .25, "density": .05})
     for task, where, name in (("pneumonia_xray", "", ""), ("covid_xray", "grouped_transfer", "grouped.transfer."), ("covid_ct", "own", "own.irrcnn.")):
         (folder / task / where).mkdir(parents=True)
         irrcnn.irrcnn(SIZE, 1, width=.0625).save_weights(folder / task / where / "model.weights.h5")
@@ -150,6 +151,7 @@ def test_one_bad_file_stops_nothing_and_strange_ones_are_flagged(runs, folder, c
     assert PILImage.open(out / "film0.dcm" / "lungs.png").size == (160, 160)
     page = (out / "index.html").read_text()
     assert page.count("<article") == 6 and "broken.png" in page and cases.BANNER in page and not re.search(r'(src|href)="(?!data:|#)', page)
+    assert page.count("percentages of this kind were off by 3.2 points") == page.count("30 images without a finding were given 3.2 %") == 3 and done["infection"]["lungs"] == "completed"
     patients = pd.read_csv(out / "patients.csv").set_index("patient")
     assert patients["images"].to_dict() == {"p1": 2, "p2": 1} and patients.loc["p1", "percent"] == pytest.approx(table.loc[["film0.dcm", "film1.dcm"], "percent"].mean())
 
