@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from .claims import claims, claims_table, figure_list
+from .claims import beyond_table, claims, claims_table, figure_list
 from .core import InputError, atomic_path, read_json, resource, sha256, write_text
 from .graph import find, load_profile
 
@@ -113,9 +113,9 @@ def report(
     known = load_profile(profile)["tasks"]
     first = {t: f for t, f in folders.items() if "of" not in known[t]}
     metrics = {t: read_json(f / "metrics.json") for t, f in folders.items()}
-    table, found = claims_table({t: metrics[t] for t in first}), _figures(first)
+    table, beyond, found = claims_table({t: metrics[t] for t in first}), beyond_table({t: metrics[t] for t in first}), _figures(first)
     figures = [dict(f, runnable=[t for t in f["tasks"].split() if t in known], shown=[(t, p, metrics[t]["phantom"]) for t, p in found.get(f["number"], [])]) for f in figure_list().to_dict("records")]
-    given = dict(profile=Path(profile).stem, claims=table.to_dict("records"), counts=table["verdict"].value_counts().to_dict(), figures=figures, here=here,
+    given = dict(profile=Path(profile).stem, claims=table.to_dict("records"), beyond=beyond.rename(columns={"the paper's way": "paper_way"}).to_dict("records"), counts=table["verdict"].value_counts().to_dict(), figures=figures, here=here,
                  tasks=[_task(t, f, known[t]["notebook"]) for t, f in folders.items()], spread=spread(folders, known), phantom=any(m["phantom"] for m in metrics.values()))
     for name in ("html", "md"): write_text(here / f"report.{name}", _render(f"report.{name}.j2", **given))
     return here / "report.html", here / "report.md"
@@ -141,16 +141,22 @@ def keep(
     return kept
 
 # %% ../nbs/api/86_report.ipynb #384ace08
+def _markdown(table):
+    line = lambda cells: "| " + " | ".join(map(str, cells)) + " |"
+    return "\n".join([line(table.columns), line(["---"] * table.shape[1]), *(line(r) for r in table.to_numpy())])
+
+
 def markdown_table(
     profiles:tuple=("paper", "laptop", "compact"), # Names of profiles; a task counts in the first that has run it
     runs:str="runs", # Folder of all runs
+    beyond:bool=False, # What the paper did not measure, instead of its claims
 )->str: # Markdown
     "Paper against reproduced, for the claims that have a number."
     folders = {t: f for p in reversed(profiles) for t, f in finished(p, runs).items() if "of" not in load_profile(p)["tasks"][t]}
-    table = claims_table({t: read_json(f / "metrics.json") for t, f in folders.items()})
-    table = table[table["ours"] != ""][["quantity", "task", "printed", "attainable", "ours", "profile", "data", "verdict"]]
-    line = lambda cells: "| " + " | ".join(map(str, cells)) + " |"
-    return "\n".join([line(table.columns), line(["---"] * table.shape[1]), *(line(r) for r in table.to_numpy())])
+    metrics = {t: read_json(f / "metrics.json") for t, f in folders.items()}
+    if beyond: return _markdown(beyond_table(metrics).drop(columns="phantom"))
+    table = claims_table(metrics)
+    return _markdown(table[table["ours"] != ""][["quantity", "task", "printed", "attainable", "ours", "profile", "data", "verdict"]])
 
 # %% ../nbs/api/86_report.ipynb #c69d706f
 def _same(x, y):
