@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SHIFT', 'precision', 'set_seed', 'replicated', 'learning_rate', 'epoch_order', 'Batches', 'with_augmentation', 'Move',
            'with_masks', 'against_moved', 'predict', 'shifted', 'save_state', 'load_state', 'Adam', 'Averaged',
-           'save_trained', 'load_trained', 'Learner', 'Bar', 'print_row', 'stalled', 'run_epoch', 'fit']
+           'save_trained', 'load_trained', 'Learner', 'Bar', 'print_row', 'stalled', 'fed', 'run_epoch', 'fit']
 
 # %% ../nbs/api/50_training.ipynb #a10f628e
 import contextlib, functools, json, math, shutil, time
@@ -335,6 +335,19 @@ def stalled(
     values = [row[column] for row in history]
     return bool(patience and values and len(values) - 1 - values.index(max(values)) >= patience)
 
+# %% ../nbs/api/50_training.ipynb #04696031
+def fed(
+    batches:Batches, # Of one epoch
+): # What keras.Model.fit takes
+    "The batches as the backend likes them: under TensorFlow as a dataset that does not tune itself."
+    if keras.backend.backend() != "tensorflow": return batches
+    import tensorflow as tf
+    kind = keras.tree.map_structure(lambda a: tf.TensorSpec((None, *a.shape[1:]), a.dtype), batches[0])
+    data = tf.data.Dataset.from_generator(lambda: (batches[i] for i in range(len(batches))), output_signature=kind).apply(tf.data.experimental.assert_cardinality(len(batches)))
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.prefetch(2).with_options(options)
+
 # %% ../nbs/api/50_training.ipynb #1fef81d5
 def run_epoch(
     learner:Learner, # What is trained
@@ -347,7 +360,7 @@ def run_epoch(
     "Train one epoch and validate with the averaged weights."
     began, learner.trains.optimizer.learning_rate = time.perf_counter(), rate
     batches.start(epoch)
-    kept = learner.trains.fit(batches, epochs=epoch + 1, initial_epoch=epoch, callbacks=[Bar(f"epoch {epoch + 1}/{epochs}")], verbose=0, shuffle=False)
+    kept = learner.trains.fit(fed(batches), epochs=epoch + 1, initial_epoch=epoch, callbacks=[Bar(f"epoch {epoch + 1}/{epochs}")], verbose=0, shuffle=False)
     row = dict(epoch=epoch + 1, rate=rate, **{k: float(v[-1]) for k, v in kept.history.items()})
     with Averaged(learner.trains): row.update(validate(learner.model))
     return dict(row, seconds=time.perf_counter() - began)

@@ -321,10 +321,9 @@ def weight_cards(out):
 
 def front(out):
     "The first page: the README's notebook, with its code run."
-    text = []
+    text, ran = [], {}
     for kind, source in cells(TOP / "nbs" / "index.ipynb"):
         if kind == "code":
-            ran = {}
             exec(source.replace("Markdown(", "result = ("), ran)
             source = ran["result"]
         text.append(source)
