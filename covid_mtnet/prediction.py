@@ -19,6 +19,7 @@ from PIL import Image as PILImage
 from . import __version__, guard, quantification
 from .cases import BANNER, Case, fitted, grey, measured, outlined, picture, sheet, store, stored, warmed
 from .core import InputError, atomic_path, digest, library, progress, read_json, sha256, write_json, write_text
+from .framing import framed_all, unframed
 from .images import clip_scale, kind_of, minmax, read_image, resize, to_uint8
 from .refinement import refine_all
 from .volumes import WINDOWS, group_series, save_nifti
@@ -241,6 +242,8 @@ class _Look:
     answer:dict=field(default_factory=dict)
     case:Case=None
     at:int=0 # The slice that is shown
+    given:dict=field(default_factory=dict) # Task -> what its classifier gets, uint8 (slices, H, W, 1)
+    found:np.ndarray=None # Lungs as found, by which a slice is framed
     cams:dict=field(default_factory=dict) # Class -> (H, W)
     slices:pd.DataFrame=None # Of a volume
 
@@ -352,7 +355,10 @@ def _find(looks, modality, networks, options, failed):
     probability = networks.regions(infection_task, stacked(infection_task)) if infection_task not in missing else None
     if probability is not None and probability.shape != found.shape: raise InputError(networks.folder, f"{lung_task} and {infection_task} of one size", f"{found.shape[1:]} and {probability.shape[1:]}")
     lungs = refine_all(found | (probability >= .5), radius=0) if probability is not None and networks.completes(modality) else found
-    classes = {t: _split(looks, networks.classes(t, stacked(t))) for t in class_tasks if t not in missing}
+    present = [t for t in class_tasks if t not in missing]
+    given = {t: framed_all(stacked(lung_task), found, networks.given[t]["size"]) if networks.given[t].get("frame") == "lungs" else stacked(t) for t in present}
+    classes = {t: _split(looks, networks.classes(t, given[t])) for t in present}
+    for i, (l, f) in enumerate(zip(looks, _split(looks, found))): l.found, l.given = f, {t: _split(looks, g)[i] for t, g in given.items()}
     shares = {l.name: p for l, *p in zip(looks, _split(looks, found), _split(looks, lungs), *([_split(looks, probability)] if probability is not None else []))}
     of = {l.name: {t: c[i] for t, c in classes.items()} for i, l in enumerate(looks)}
     good = _each(lambda l: _conclude(l, *_measure(l, networks, method, *shares[l.name]), of[l.name], networks, missing, options), looks, failed)
@@ -381,8 +387,9 @@ def _explain(looks, networks, tasks):
     from covid_mtnet.gradcam import gradcam
     for task in tasks if looks else ():
         network, _ = networks.loaded(task)
-        cams, _ = gradcam(network, np.stack([_prepared(l, networks.given[task]["size"])[l.at] for l in looks]), batch=_batch(len(looks)))
-        for l, c in zip(looks, cams): l.cams[CLASSES[task][1]] = c
+        cams, _ = gradcam(network, np.stack([l.given[task][l.at] for l in looks]), batch=_batch(len(looks)))
+        framed = networks.given[task].get("frame") == "lungs"
+        for l, c in zip(looks, cams): l.cams[CLASSES[task][1]] = unframed(c, l.found[l.at]) if framed else c
 
 # %% ../nbs/api/88_prediction.ipynb #220b1e49
 _drawing = threading.Lock() # Matplotlib draws for one thread at a time

@@ -41,7 +41,7 @@ def runs(tmp_path_factory):
     for task, where, name in (("pneumonia_xray", "", ""), ("covid_xray", "grouped_transfer", "grouped.transfer."), ("covid_ct", "own", "own.irrcnn.")):
         (folder / task / where).mkdir(parents=True)
         irrcnn.irrcnn(SIZE, 1, width=.0625).save_weights(folder / task / where / "model.weights.h5")
-        written(folder, task, rows=[dict(id=f"{name}threshold.val", value=.4)], views=2)
+        written(folder, task, rows=[dict(id=f"{name}threshold.val", value=.4)], views=2, **({"frame": "lungs"} if task == "covid_ct" else {}))
     return folder
 
 
