@@ -552,6 +552,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'covid_mtnet.refinement.steps': ('api/refinement.html#steps', 'covid_mtnet/refinement.py'),
                                         'covid_mtnet.refinement.threshold': ('api/refinement.html#threshold', 'covid_mtnet/refinement.py')},
             'covid_mtnet.report': { 'covid_mtnet.report._about': ('api/report.html#_about', 'covid_mtnet/report.py'),
+                                    'covid_mtnet.report._anywhere': ('api/report.html#_anywhere', 'covid_mtnet/report.py'),
                                     'covid_mtnet.report._differences': ('api/report.html#_differences', 'covid_mtnet/report.py'),
                                     'covid_mtnet.report._extra': ('api/report.html#_extra', 'covid_mtnet/report.py'),
                                     'covid_mtnet.report._figures': ('api/report.html#_figures', 'covid_mtnet/report.py'),

@@ -121,6 +121,12 @@ def report(
     return here / "report.html", here / "report.md"
 
 # %% ../nbs/api/86_report.ipynb #946796d0
+def _anywhere(given, runs):
+    "Parameters without the folders of one machine: runs by their place below the runs folder, the data root by default."
+    below = lambda v: isinstance(v, str) and Path(v).is_relative_to(runs)
+    return {k: "" if k == "data_root" else (Path("runs") / Path(v).relative_to(runs)).as_posix() if below(v) else v for k, v in given.items()}
+
+
 def keep(
     profile:str, # Name of a profile
     runs:str="runs", # Folder of all runs
@@ -134,9 +140,11 @@ def keep(
         if read_json(src / "metrics.json")["phantom"]: raise InputError(src, "a run on real images", "phantoms, which are no results")
         with atomic_path(dst) as tmp:
             listed = (src / name for name in read_json(src / "provenance.json")["outputs"])
-            for p in sorted({*(p for p in listed if p.suffix != ".h5"), src / "parameters.yaml", src / "provenance.json", *src.glob("figures/*")}):
+            for p in sorted({*(p for p in listed if p.suffix != ".h5"), src / "provenance.json", *src.glob("figures/*")}):
                 (tmp / p.relative_to(src)).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(p, tmp / p.relative_to(src))
+            given = yaml.safe_load((src / "parameters.yaml").read_text(encoding="utf-8"))
+            write_text(tmp / "parameters.yaml", yaml.safe_dump(_anywhere(given, runs), sort_keys=False))
         kept.append(dst)
     return kept
 
