@@ -7,7 +7,7 @@ import pytest
 
 from covid_mtnet import evaluation, report
 from covid_mtnet.claims import claims
-from covid_mtnet.core import read_json, sha256, write_json
+from covid_mtnet.core import read_json, resource, sha256, write_json
 from covid_mtnet.manifests import load
 
 NETWORK = dict(size=32, channels=1, width=0.0625)
@@ -182,3 +182,17 @@ def test_the_committed_account_stands_in_and_says_so(account, tmp_path, monkeypa
     monkeypatch.setattr(report, "_results", lambda: account)
     html, md = (p.read_text() for p in report.report("laptop", tmp_path))
     assert "committed account in results/laptop" in html and "committed account in results/laptop" in md
+
+
+LOOK = {"a share changed": (lambda lines: [*lines[:-1], lines[-1].rsplit(",", 2)[0] + ",1.000000,0.100000"], "evidence.inside: value is"),
+        "an image of no test": (lambda lines: [*lines, lines[-1].replace(lines[-1].split(",")[0], "nobody.png")], "expected test images of predictions.csv"),
+        "nothing left": (lambda lines: None, "where the classifier looked")}
+@pytest.mark.parametrize("change, said", LOOK.values(), ids=LOOK)
+def test_where_a_classifier_looked_is_recomputed(change, said, tmp_path):
+    task = Path(shutil.copytree(resource("results") / "laptop" / "covid_xray", tmp_path / "laptop" / "covid_xray"))
+    assert report.verify(tmp_path)[0] == []
+    file = task / "evidence.csv"
+    lines = change(file.read_text().splitlines())
+    file.unlink()
+    if lines: file.write_text("\n".join(lines) + "\n"); restamp(task)
+    assert any(said in p for p in report.verify(tmp_path)[0])
