@@ -40,7 +40,7 @@ def copy(account, tmp_path): return Path(shutil.copytree(account, tmp_path / "re
 def restamp(task_dir):
     "Make the hashes fit again, as a careful forger would."
     p = read_json(task_dir / "provenance.json")
-    p["outputs"] = {n: sha256(task_dir / n) for n in p["outputs"]}
+    p["outputs"] = {n: sha256(task_dir / n) if (task_dir / n).exists() else h for n, h in p["outputs"].items()} # weights are not committed
     write_json(task_dir / "provenance.json", p)
 
 
