@@ -306,7 +306,7 @@ def _checked(metrics, task_dir):
     _check_against_manifest(frame, metrics["set"], metrics["positive"], task_dir / "predictions.csv")
     return frame
 
-
+# %% ../nbs/api/60_evaluation.ipynb #6371a084
 def _of_protocols(metrics, task_dir):
     from covid_mtnet.protocols import protocol
     path, known = task_dir / "predictions.csv", {}
@@ -335,7 +335,7 @@ def _protocols(metrics, task_dir):
     frame = _of_protocols(metrics, task_dir)
     return protocol_rows(frame) + _evidence(metrics, task_dir, frame)
 
-
+# %% ../nbs/api/60_evaluation.ipynb #a2003a8d
 def _segmentation(metrics, task_dir):
     from covid_mtnet.masks import recompute_rows
     return recompute_rows(metrics, task_dir)
