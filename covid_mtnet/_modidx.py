@@ -452,6 +452,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'covid_mtnet.prediction._each': ('api/prediction.html#_each', 'covid_mtnet/prediction.py'),
                                         'covid_mtnet.prediction._explain': ('api/prediction.html#_explain', 'covid_mtnet/prediction.py'),
                                         'covid_mtnet.prediction._find': ('api/prediction.html#_find', 'covid_mtnet/prediction.py'),
+                                        'covid_mtnet.prediction._framed': ('api/prediction.html#_framed', 'covid_mtnet/prediction.py'),
                                         'covid_mtnet.prediction._in_hu': ('api/prediction.html#_in_hu', 'covid_mtnet/prediction.py'),
                                         'covid_mtnet.prediction._is_picture': ( 'api/prediction.html#_is_picture',
                                                                                 'covid_mtnet/prediction.py'),

@@ -164,7 +164,14 @@ def _classes(self,
     return out / views
 
 
-Networks.regions, Networks.classes = _regions, _classes
+def _framed(self,
+    task:str, # Of classification
+)->bool: # Was it trained on slices cut to their lungs?
+    "What a classifier is to be given: see framing."
+    return self.given[task].get("frame") == "lungs"
+
+
+Networks.regions, Networks.classes, Networks.framed = _regions, _classes, _framed
 
 # %% ../nbs/api/88_prediction.ipynb #c2ef98bf
 def _row(self,
@@ -356,9 +363,9 @@ def _find(looks, modality, networks, options, failed):
     if probability is not None and probability.shape != found.shape: raise InputError(networks.folder, f"{lung_task} and {infection_task} of one size", f"{found.shape[1:]} and {probability.shape[1:]}")
     lungs = refine_all(found | (probability >= .5), radius=0) if probability is not None and networks.completes(modality) else found
     present = [t for t in class_tasks if t not in missing]
-    given = {t: framed_all(stacked(lung_task), found, networks.given[t]["size"]) if networks.given[t].get("frame") == "lungs" else stacked(t) for t in present}
-    classes = {t: _split(looks, networks.classes(t, given[t])) for t in present}
-    for i, (l, f) in enumerate(zip(looks, _split(looks, found))): l.found, l.given = f, {t: _split(looks, g)[i] for t, g in given.items()}
+    given = {t: framed_all(stacked(lung_task), found, networks.given[t]["size"]) if networks.framed(t) else stacked(t) for t in present}
+    classes = {t: _split(looks, networks.classes(t, g)) for t, g in given.items()}
+    for l, f, *parts in zip(looks, _split(looks, found), *(_split(looks, g) for g in given.values())): l.found, l.given = f, dict(zip(given, parts))
     shares = {l.name: p for l, *p in zip(looks, _split(looks, found), _split(looks, lungs), *([_split(looks, probability)] if probability is not None else []))}
     of = {l.name: {t: c[i] for t, c in classes.items()} for i, l in enumerate(looks)}
     good = _each(lambda l: _conclude(l, *_measure(l, networks, method, *shares[l.name]), of[l.name], networks, missing, options), looks, failed)
@@ -388,8 +395,7 @@ def _explain(looks, networks, tasks):
     for task in tasks if looks else ():
         network, _ = networks.loaded(task)
         cams, _ = gradcam(network, np.stack([l.given[task][l.at] for l in looks]), batch=_batch(len(looks)))
-        framed = networks.given[task].get("frame") == "lungs"
-        for l, c in zip(looks, cams): l.cams[CLASSES[task][1]] = unframed(c, l.found[l.at]) if framed else c
+        for l, c in zip(looks, cams): l.cams[CLASSES[task][1]] = unframed(c, l.found[l.at]) if networks.framed(task) else c
 
 # %% ../nbs/api/88_prediction.ipynb #220b1e49
 _drawing = threading.Lock() # Matplotlib draws for one thread at a time
