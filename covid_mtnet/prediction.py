@@ -73,7 +73,9 @@ PREFERRED = ("", "grouped_transfer", "grouped_scratch", "own", "replica", "publi
 def _weights_of(folder):
     "The weight files that are used of a task; none where it is not finished."
     if not all((folder / f).is_file() for f in ("parameters.yaml", "metrics.json")): return []
-    if folder.name in CLASSES: return next(([p] for p in (folder / n / "model.weights.h5" for n in PREFERRED) if p.is_file()), [])
+    if folder.name in CLASSES:
+        name = next((n for n in PREFERRED if (folder / n / "model.weights.h5").is_file()), None)
+        return [] if name is None else [folder / name / "model.weights.h5", *sorted(folder.glob(f"{name}_seed*/model.weights.h5") if name else ())]
     return [p for p in sorted(folder.glob("fold*/model.weights.h5" if folder.name.startswith("infection") else "nabla3/model.weights.h5"))]
 
 
@@ -151,17 +153,19 @@ def _regions(self,
 def _classes(self,
     task:str, # Of classification
     images, # uint8 (n, H, W, 1) of the task's size
-)->np.ndarray: # float32 (n,): probability of the second class, mean over views
+)->np.ndarray: # float32 (n,): probability of the second class, mean over the networks of the task and over views
     "The probability of a disease."
     from covid_mtnet.augmentation import Augmentation, draws
-    (_, model), out, batch = self.loaded(task), np.zeros(len(images), np.float32), _batch(len(images))
+    out, batch = np.zeros(len(images), np.float32), _batch(len(images))
     views, seed = self.given[task].get("views", 1), self.given[task].get("seed", 0)
-    for v in range(views):
-        table = np.repeat(draws(Augmentation(**TTA) if v else Augmentation(), seed, v, [0]), batch, 0)
+    tables = [np.repeat(draws(Augmentation(**TTA) if v else Augmentation(), seed, v, [0]), batch, 0) for v in range(views)]
+    for which in range(len(self.files[task])):
+        _, model = self.loaded(task, which)
         for i in range(0, len(images), batch):
             x = images[i:i + batch]
-            out[i:i + batch] += np.asarray(model.predict_on_batch([np.pad(x, ((0, batch - len(x)), *((0, 0),) * 3)), table]), np.float32)[:len(x), 1]
-    return out / views
+            padded = np.pad(x, ((0, batch - len(x)), *((0, 0),) * 3))
+            for table in tables: out[i:i + batch] += np.asarray(model.predict_on_batch([padded, table]), np.float32)[:len(x), 1]
+    return out / views / len(self.files[task])
 
 
 def _framed(self,
@@ -391,11 +395,11 @@ def _conclude(look, each, whole, how, classes, networks, missing, options):
 
 def _explain(looks, networks, tasks):
     "Where the classifiers looked, on the slice that is shown."
-    from covid_mtnet.gradcam import gradcam
+    from covid_mtnet.gradcam import gradcam, together
     for task in tasks if looks else ():
-        network, _ = networks.loaded(task)
-        cams, _ = gradcam(network, np.stack([l.given[task][l.at] for l in looks]), batch=_batch(len(looks)))
-        for l, c in zip(looks, cams): l.cams[CLASSES[task][1]] = unframed(c, l.found[l.at]) if networks.framed(task) else c
+        given = np.stack([l.given[task][l.at] for l in looks])
+        maps = [gradcam(networks.loaded(task, i)[0], given, batch=_batch(len(looks)))[0] for i in range(len(networks.files[task]))]
+        for l, c in zip(looks, together(maps)): l.cams[CLASSES[task][1]] = unframed(c, l.found[l.at]) if networks.framed(task) else c
 
 # %% ../nbs/api/88_prediction.ipynb #220b1e49
 _drawing = threading.Lock() # Matplotlib draws for one thread at a time
@@ -466,7 +470,7 @@ def _write(look, folder):
 def _cam_sheet(look, shown):
     "A panel per class: where its evidence lies."
     plain, panels = grey(shown, fitted(shown.shape, 512)), []
-    for cam in look.cams.values(): panels.append(outlined(warmed(plain, h := cam / max(float(cam.max()), 1e-6), h > .2, .5), look.case.lungs[look.at]))
+    for cam in look.cams.values(): panels.append(outlined(warmed(plain, h := cam / max(float(cam.max()), 1e-12), h > .2, .5), look.case.lungs[look.at]))
     names = ", ".join(f"{n} {look.answer['classes'][n]['probabilities'][n]:.2f}" for n in look.cams)
     return sheet(panels, f"Grad-CAM, scaled per picture{', left to right' if len(panels) > 1 else ''}: {names}. {BANNER}")
 

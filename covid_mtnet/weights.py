@@ -32,7 +32,7 @@ def half(
     return Path(dst)
 
 # %% ../nbs/api/79_weights.ipynb #91271cf3
-NETWORKS = {"pneumonia_xray": ".", "covid_xray": "grouped_transfer", "covid_ct": "own", "chest_seg_xray": "nabla3", "lung_seg_ct": "nabla3", "infection_xray": "fold[01]", "infection_ct": "fold[01]"} # Task -> folders of the networks worth passing on
+NETWORKS = {"pneumonia_xray": ".", "covid_xray": "grouped_transfer", "covid_ct": "own*", "chest_seg_xray": "nabla3", "lung_seg_ct": "nabla3", "infection_xray": "fold[01]", "infection_ct": "fold[01]"} # Task -> folders of the networks worth passing on
 BESIDE = ("parameters.yaml", "metrics.json", "provenance.json")
 REGISTRY = ("set", "path", "bytes", "sha256", "licence", "address") # Columns of weights/registry.csv
 
@@ -57,14 +57,15 @@ def card(
     table = "\n".join(f"| {r['name']} | {r['value']:.4f} | {r['low']:.4f}–{r['high']:.4f} | {r['n']} |" for r in rows)
     settings = ", ".join(f"{k} {given[k]}" for k in ("size", "width", "epochs", "batch", "rate", "seed") if k in given)
     names = [p.parent.as_posix() for p in _networks(task)]
-    folds = f"- Networks passed on: {', '.join(names)}. The numbers are of the whole cross-validation, each image by a network that had not seen its patient; the mean of those passed on was not measured.\n" if len(names) > 1 else ""
+    said = "The numbers are of the whole cross-validation, each image by a network that had not seen its patient; the mean of those passed on was not measured." if names[0].startswith("fold") else "The numbers named irrcnn are of their mean."
+    several = f"- Networks passed on: {', '.join(names)}. {said}\n" if len(names) > 1 else ""
     return f"""# {metrics["task"] if "task" in metrics else task.name}
 
 Research use, not a diagnosis. {"Trained on phantoms: it knows nothing of patients." if metrics["phantom"] else "The numbers hold for images like those of its test set, and for no others without a trial."}
 
 - Trained on: {", ".join(made["manifests"])}. Licence of the training data: {_licences(task)}.
 - Settings: {settings}; {made.get("precision", "")}; commit {str(made.get("commit", ""))[:10]}.
-{folds}
+{several}
 | number | value | 95 % interval | n |
 | --- | --- | --- | --- |
 {table}
