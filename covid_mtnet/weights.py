@@ -32,12 +32,15 @@ def half(
     return Path(dst)
 
 # %% ../nbs/api/79_weights.ipynb #91271cf3
-NETWORKS = {"pneumonia_xray": ".", "covid_xray": "grouped_transfer", "covid_ct": "own*", "chest_seg_xray": "nabla3", "lung_seg_ct": "nabla3", "infection_xray": "fold[01]", "infection_ct": "fold[01]"} # Task -> folders of the networks worth passing on
+NETWORKS = {"pneumonia_xray": ".", "covid_xray": "grouped_transfer", "covid_ct": "own", "chest_seg_xray": "nabla3", "lung_seg_ct": "nabla3", "infection_xray": "fold[01]", "infection_ct": "fold[01]"} # Task -> folders of the networks worth passing on
 BESIDE = ("parameters.yaml", "metrics.json", "provenance.json")
 REGISTRY = ("set", "path", "bytes", "sha256", "licence", "address") # Columns of weights/registry.csv
 
 
-def _networks(folder): return sorted(p.relative_to(folder) for p in Path(folder).glob(f"{NETWORKS[Path(folder).name]}/model.weights.h5"))
+def _networks(folder):
+    "The weights of a task, and those of its further seeds."
+    folder, name = Path(folder), NETWORKS[Path(folder).name]
+    return sorted(p.relative_to(folder) for n in (name, f"{name}_seed*") for p in folder.glob(f"{n}/model.weights.h5"))
 
 
 def _licences(task):
