@@ -46,7 +46,7 @@ class Case:
         if self.threshold is None: self.threshold = quantification.THRESHOLDS[self.method, self.modality]
         self.spacing, self.shape = self.spacing and tuple(self.spacing), tuple(self.shape or self.pixels.shape[1:])
 
-
+# %% ../nbs/api/78_cases.ipynb #d1bb21dc
 def known_case(
     name:str, # Name of the case
     pixels, # float (H, W) or (D, H, W) in [0, 1]
@@ -164,7 +164,7 @@ def grey(
     "A panel without anything on it."
     return np.repeat(to_uint8(resize(pixels, size))[..., None], 3, -1)
 
-
+# %% ../nbs/api/78_cases.ipynb #8d694ddd
 @functools.cache
 def _font():
     import matplotlib
@@ -186,7 +186,7 @@ def sheet(
     png = io.BytesIO(); out.save(png, "PNG", compress_level=1)
     return png.getvalue()
 
-
+# %% ../nbs/api/78_cases.ipynb #f04e12df
 def picture(
     case:Case, # What is looked at
     at:int, # Slice

@@ -376,7 +376,7 @@ def _find(looks, modality, networks, options, failed):
     _explain([l for l in good if l.scored], networks, classes)
     return good
 
-
+# %% ../nbs/api/88_prediction.ipynb #0f7c6954
 def _conclude(look, each, whole, how, classes, networks, missing, options):
     "Put down what was found, or withhold it."
     a, good = look.answer, np.array([not q.reason for q in each])
@@ -421,7 +421,7 @@ def _slice_plot(look, path):
         footer(fig, False, f"{look.name}: {int((t['not_measurable'] != '').sum())} of {len(t)} slices without a plausible lung.")
         fig.savefig(path, bbox_inches="tight")
 
-
+# %% ../nbs/api/88_prediction.ipynb #c1860588
 def _shown(look):
     "The slice that is shown, at its own sharpness."
     p = look.pixels[look.at if look.case else len(look.pixels) // 2]
@@ -447,7 +447,7 @@ def sentence(
     share = "infected share not measurable" if i["percent"] is None else f"infected {i['percent']:.1f} % of the lung ({i['low']:.1f}–{i['high']:.1f}){ml}"
     return "; ".join([share, *said]) + (". Flagged: " + "; ".join(answer["flags"]) if answer["flags"] else "")
 
-
+# %% ../nbs/api/88_prediction.ipynb #80c58cf3
 def _write(look, folder):
     "Everything about one case."
     folder.mkdir()

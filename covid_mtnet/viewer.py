@@ -25,7 +25,7 @@ def reach(
     ends = np.percentile(inside, [1, 99]) if inside.size else band
     return float(min(band[0], ends[0])), float(max(band[1], ends[1]))
 
-
+# %% ../nbs/api/89_viewer.ipynb #61cef1e9
 def summary(
     case:Case, # What is looked at
     at:int, # Slice
@@ -45,7 +45,7 @@ def volume_summary(
     ml = f", {t['infected_ml']:.1f} of {t['lung_ml']:.1f} ml" if "lung_ml" in t else ""
     return f"<p><b class='total'>All slices: {t['percent']:.2f} % ({t['low']:.1f}–{t['high']:.1f}){ml}</b>; {t['slices']} measured, {t['not_measurable']} not measurable. {BANNER}</p>", [q.percent for q in each]
 
-
+# %% ../nbs/api/89_viewer.ipynb #4fe82ca9
 class Viewer:
     "A list of cases, the picture, the threshold."
     def __init__(self,
