@@ -116,7 +116,7 @@ def choose_threshold(
     return float((best[0] + best[-1]) / 2)
 
 # %% ../nbs/api/60_evaluation.ipynb #07f4be58
-TITLES = dict(test="test", val="validation", val_shifted="shifted validation", train="training", external="external")
+TITLES = dict(test="test", val="validation", val_shifted="shifted validation", train="training", external="external", folds="cross-validated")
 NAMES = dict(accuracy="accuracy", balanced_accuracy="balanced accuracy", sensitivity="sensitivity", specificity="specificity", precision="precision", f1="F1", auc="ROC AUC")
 
 
@@ -158,10 +158,10 @@ def classification_rows(
 def comparison_rows(
     predictions:pd.DataFrame, # As for classification_rows, with a column model; the first model is the one compared with
 )->list: # Rows: AUC of every model and split, and its difference from the first model's
-    "AUC of several models on the same images, with paired differences."
+    "AUC of several models on the same images, with paired differences; folds count together."
     _check_predictions(predictions, "predictions")
     rows, order = [], list(dict.fromkeys(predictions["model"]))
-    for split, part in predictions.groupby("split", sort=True):
+    for split, part in predictions.groupby(predictions["split"].str.replace(r"^fold\d+$", "folds", regex=True), sort=True):
         first = part[part["model"] == order[0]]
         w, base = resamples(first["group"]), dict(n=len(first), unit="", method=f"95 % bootstrap over {first['group'].nunique()} patients")
         reference = auc(first["label"], first["probability"].to_numpy(), w)
@@ -356,7 +356,7 @@ def _percentages(metrics, task_dir):
     return recompute_percentages(metrics, task_dir)
 
 
-KINDS = {"classification": _classification, "comparison": lambda metrics, task_dir: comparison_rows(_checked(metrics, task_dir)),
+KINDS = {"classification": _classification, "comparison": lambda metrics, task_dir: comparison_rows((_of_protocols if "protocols" in metrics else _checked)(metrics, task_dir)),
          "segmentation": _segmentation, "infection": _infection, "percentages": _percentages, "audit": _audit, "protocols": _protocols,
          "figures": lambda metrics, task_dir: [], "timings": lambda metrics, task_dir: timing_rows(pd.read_csv(task_dir / "timings.csv")), "seeds": lambda metrics, task_dir: seed_rows(_of_protocols(metrics, task_dir))}
 
