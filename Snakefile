@@ -8,7 +8,7 @@ from covid_mtnet import graph
 PROFILE, RUNS, DATA = config["profile"], config.get("runs", "runs"), config.get("data", "")
 GRAPH = graph.rules(PROFILE, RUNS, DATA)
 THREADS = graph.threads(PROFILE, workflow.cores)
-RUN = " ".join(map(shlex.quote, [sys.executable, "-m", "covid_mtnet.cli", "task", PROFILE, "--runs", RUNS, *(["--data", DATA] if DATA else [])]))
+RUN = "TF_NUM_INTRAOP_THREADS={threads} " + " ".join(map(shlex.quote, [sys.executable, "-m", "covid_mtnet.cli", "task", PROFILE, "--runs", RUNS, *(["--data", DATA] if DATA else [])]))
 
 
 rule all:

@@ -20,7 +20,7 @@ FIELDS = {"notebook", "needs", "data", "outputs", "minutes", "expect", "paramete
 
 def load_profile(
     profile:str, # smoke, laptop, paper, or the path of a YAML file
-)->dict: # name, tasks, phantoms (or None), machine that the minutes are for
+)->dict: # name, tasks, phantoms (or None), cores of a task (None: all), machine that the minutes are for
     "Read and check a profile."
     known = {p.stem: p for p in sorted(resource("config").glob("*.yaml"))}
     path = known.get(profile) or Path(profile)
@@ -31,7 +31,7 @@ def load_profile(
         if FIELDS - set(task) or set(task) - FIELDS - {"seeds"}: raise InputError(f"{path}, task {name}", f"the fields {', '.join(sorted(FIELDS))}", f"{', '.join(sorted(task))}")
         for n in task["needs"].values():
             if n not in text["tasks"]: raise InputError(f"{path}, task {name}", f"needs among {', '.join(text['tasks'])}", n)
-    return dict(name=path.stem, tasks=dict(t for name, task in text["tasks"].items() for t in _seeded(name, task)), phantoms=text.get("phantoms"), machine=text.get("machine", "2 cores"))
+    return dict(name=path.stem, tasks=dict(t for name, task in text["tasks"].items() for t in _seeded(name, task)), phantoms=text.get("phantoms"), cores=text.get("cores"), machine=text.get("machine", "2 cores"))
 
 
 def _seeded(name, task):
@@ -129,7 +129,7 @@ def threads(
     cores:int, # Cores of this run
 )->int: # Cores that Snakemake reserves for each task
     "How many cores a task of this profile can use."
-    return 1 if load_profile(profile)["phantoms"] else cores
+    return min(cores, load_profile(profile)["cores"] or cores)
 
 # %% ../nbs/api/84_graph.ipynb #6b578612
 def _phantoms(folder, given):
@@ -206,7 +206,7 @@ def pending(
 
 
 def _announce(p, due, wanted):
-    side_by_side = 2 if p["phantoms"] else 1
+    side_by_side = 2 if p["cores"] == 1 else 1
     minutes = -(-sum(p["tasks"][n]["minutes"] for n in due) // side_by_side)
     print(f"profile {p['name']}: {len(due)} of {len({*wanted, *due})} tasks to run" + (f", about {minutes} min on {p['machine']}: {', '.join(due)}" if due else ", nothing has changed"), flush=True)
 
