@@ -126,9 +126,10 @@ def rules(
 # %% ../nbs/api/84_graph.ipynb #2f3ba84e
 def threads(
     profile:str, # Name or file of a profile
-    cores:int, # Cores of this run
-)->int: # Cores that Snakemake reserves for each task
+    cores:int=None, # Cores of this run; None: all of this machine
+)->int: # Cores that Snakemake reserves for each task, and that TensorFlow's operations may use
     "How many cores a task of this profile can use."
+    cores = cores or os.cpu_count()
     return min(cores, load_profile(profile)["cores"] or cores)
 
 # %% ../nbs/api/84_graph.ipynb #6b578612
