@@ -198,3 +198,19 @@ def test_what_is_missing_is_said(runs, tmp_path, monkeypatch):
 def test_the_function_is_there_and_the_package_stays_light():
     out = subprocess.run([sys.executable, "-c", "import sys, covid_mtnet; light = 'pandas' not in sys.modules; from covid_mtnet import predict; print(light, predict.__module__, 'keras' in sys.modules)"], capture_output=True, text=True, check=True).stdout
     assert out.split() == ["True", "covid_mtnet.prediction", "False"]
+
+
+def test_networks_of_several_seeds_say_their_mean(runs, tmp_path):
+    from covid_mtnet import irrcnn
+    folder = tmp_path / "several"
+    shutil.copytree(runs, folder)
+    (folder / "covid_ct" / "own_seed1").mkdir()
+    irrcnn.irrcnn(SIZE, 1, width=.0625).save_weights(folder / "covid_ct" / "own_seed1" / "model.weights.h5")
+    x = np.stack([to_uint8(phantoms.ct(s, "covid", size=SIZE).image) for s in range(3)])[..., None]
+    one, both = prediction.Networks(runs).classes("covid_ct", x), prediction.Networks(folder)
+    assert [p.parent.name for p in both.files["covid_ct"]] == ["own", "own_seed1"] and both.threshold("covid_ct") == .4
+    mean = both.classes("covid_ct", x)
+    both.files["covid_ct"] = both.files["covid_ct"][1:]
+    other = both.classes("covid_ct", x)
+    assert np.abs(one - other).max() > 1e-3
+    np.testing.assert_allclose(mean, (one + other) / 2, atol=1e-6)
