@@ -735,6 +735,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'covid_mtnet.weights.home': ('api/weights.html#home', 'covid_mtnet/weights.py'),
                                      'covid_mtnet.weights.listed': ('api/weights.html#listed', 'covid_mtnet/weights.py'),
                                      'covid_mtnet.weights.main': ('api/weights.html#main', 'covid_mtnet/weights.py'),
+                                     'covid_mtnet.weights.prefix': ('api/weights.html#prefix', 'covid_mtnet/weights.py'),
                                      'covid_mtnet.weights.register': ('api/weights.html#register', 'covid_mtnet/weights.py'),
                                      'covid_mtnet.weights.registry': ('api/weights.html#registry', 'covid_mtnet/weights.py'),
                                      'covid_mtnet.weights.status': ('api/weights.html#status', 'covid_mtnet/weights.py')}}}

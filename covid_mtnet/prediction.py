@@ -23,6 +23,7 @@ from .framing import framed_all, unframed
 from .images import clip_scale, kind_of, minmax, read_image, resize, to_uint8
 from .refinement import refine_all
 from .volumes import WINDOWS, group_series, save_nifti
+from .weights import home, prefix
 
 # %% ../nbs/api/88_prediction.ipynb #536ea455
 ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ".ima", ".nii", ".nii.gz")
@@ -67,7 +68,7 @@ def sources(
 # %% ../nbs/api/88_prediction.ipynb #d717fb1e
 TASKS = {"xray": ("chest_seg_xray", "infection_xray", ("covid_xray", "pneumonia_xray")), "ct": ("lung_seg_ct", "infection_ct", ("covid_ct",))} # Lungs, infected region, classes
 CLASSES = {"pneumonia_xray": ("normal", "pneumonia"), "covid_xray": ("no finding", "COVID-19"), "covid_ct": ("not COVID-19", "COVID-19")}
-PREFERRED = ("", "grouped_transfer", "grouped_scratch", "own", "replica", "published_transfer", "published_scratch") # Which network of a classification run is used: the first that is there
+PREFERRED = ("", "grouped_transfer", "grouped_scratch", "own_transfer", "own", "replica", "published_transfer", "published_scratch") # Which network of a classification run is used: the first that is there
 
 
 def _weights_of(folder):
@@ -83,7 +84,6 @@ def weights_folder(
     weights=None, # Folder of a profile's runs, of one run, or of a published set; None: the published set `compact`
 )->Path: # Holds a folder per task
     "Where the networks lie, or what to do to get some."
-    from covid_mtnet.weights import home
     todo = "`covid-mtnet weights fetch compact`, or `covid-mtnet reproduce --profile laptop` and then `--weights runs/laptop`"
     if weights is None:
         if not home("compact").is_dir(): raise InputError("weights", f"trained networks: {todo}", "none here")
@@ -192,8 +192,8 @@ def _threshold(self,
 )->float: # At or above it the second class is called
     "The threshold chosen on validation images."
     name = self.files[task][0].parent.name
-    protocol = "" if name == task else ".".join((*name.split("_"), "irrcnn")[:2]) + "."
-    return float(next((r["value"] for r in self.metrics[task]["rows"] if r["id"] == f"{protocol}threshold.val"), .5))
+    first = "" if name == task else prefix(name)
+    return float(next((r["value"] for r in self.metrics[task]["rows"] if r["id"] == f"{first}threshold.val"), .5))
 
 
 def _thresholds(self,
