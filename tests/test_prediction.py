@@ -181,7 +181,7 @@ def test_whoever_has_looked_can_have_the_numbers_anyway(runs, tmp_path):
 
 
 def test_what_is_missing_is_said(runs, tmp_path, monkeypatch):
-    monkeypatch.setattr("covid_mtnet.weights.home", lambda name: tmp_path / "nowhere")
+    monkeypatch.setattr("covid_mtnet.prediction.home", lambda name: tmp_path / "nowhere")
     with pytest.raises(InputError, match="covid-mtnet weights fetch"): prediction.predict("x.png")
     with pytest.raises(InputError, match="--weights runs/laptop"): prediction.predict("x.png", weights=tmp_path)
     path = png(tmp_path / "film.png", film(1))
