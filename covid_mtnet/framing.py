@@ -66,7 +66,7 @@ def framed_mask(
     top, bottom, left, right = rectangle(lungs)
     return resize(lungs[top:bottom, left:right], size, mask=True)
 
-
+# %% ../nbs/api/74_framing.ipynb #c403f714
 def framed_all(
     images, # uint8 (n, H, W, 1)
     lungs, # bool (n, H, W)

@@ -63,7 +63,7 @@ def grouped(
              _rows("chest_seg_xray", root, lambda f: (f["label"] == "normal") & _split(f), 0)]
     return pd.concat(parts, ignore_index=True)
 
-
+# %% ../nbs/api/28_protocols.ipynb #6f49bdff
 def ct_own(
     root=None, # Data root of the manifests
 )->pd.DataFrame: # COLUMNS

@@ -50,7 +50,7 @@ def prefix(
     "How the ids of its numbers begin."
     return ".".join((*name.split("_"), "irrcnn")[:2]) + "."
 
-
+# %% ../nbs/api/79_weights.ipynb #9873823f
 def _licences(task):
     from covid_mtnet.manifests import load
     data = read_json(Path(task) / "provenance.json")["manifests"]
