@@ -160,6 +160,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'covid_mtnet.evaluation._checked': ('api/evaluation.html#_checked', 'covid_mtnet/evaluation.py'),
                                         'covid_mtnet.evaluation._classification': ( 'api/evaluation.html#_classification',
                                                                                     'covid_mtnet/evaluation.py'),
+                                        'covid_mtnet.evaluation._compared': ('api/evaluation.html#_compared', 'covid_mtnet/evaluation.py'),
                                         'covid_mtnet.evaluation._evidence': ('api/evaluation.html#_evidence', 'covid_mtnet/evaluation.py'),
                                         'covid_mtnet.evaluation._infection': ( 'api/evaluation.html#_infection',
                                                                                'covid_mtnet/evaluation.py'),

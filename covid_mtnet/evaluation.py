@@ -157,21 +157,28 @@ def classification_rows(
 # %% ../nbs/api/60_evaluation.ipynb #816ad427
 def comparison_rows(
     predictions:pd.DataFrame, # As for classification_rows, with a column model; the first model is the one compared with
-)->list: # Rows: AUC of every model and split, and its difference from the first model's
+    against=(), # Further models that those after them are compared with
+)->list: # Rows: AUC of every model and split, and its differences: gain is from the first model, over.NAME from a further one
     "AUC of several models on the same images, with paired differences; folds count together."
     _check_predictions(predictions, "predictions")
-    rows, order = [], list(dict.fromkeys(predictions["model"]))
-    for split, part in predictions.groupby(predictions["split"].str.replace(r"^fold\d+$", "folds", regex=True), sort=True):
-        first = part[part["model"] == order[0]]
-        w, base = resamples(first["group"]), dict(n=len(first), unit="", method=f"95 % bootstrap over {first['group'].nunique()} patients")
-        reference = auc(first["label"], first["probability"].to_numpy(), w)
-        for m in order:
-            mine = part[part["model"] == m]
-            if list(mine["path"]) != list(first["path"]): raise InputError(f"predictions of {m}", f"the images of {order[0]} in the same order", "others")
-            values = auc(mine["label"], mine["probability"].to_numpy(), w)
-            rows.append(dict(id=f"{split}.{m}.auc", name=f"{TITLES[split]} ROC AUC, {m}", **interval(values), **base))
-            if m != order[0]: rows.append(dict(id=f"{split}.{m}.gain", name=f"{TITLES[split]} ROC AUC, {m} minus {order[0]}", **interval(values - reference), **base))
-    return rows
+    order = list(dict.fromkeys(predictions["model"]))
+    if set(against) - set(order): raise InputError("against", f"of the models {', '.join(order)}", ", ".join(against))
+    return [r for split, part in predictions.groupby(predictions["split"].str.replace(r"^fold\d+$", "folds", regex=True), sort=True) for r in _compared(split, part, order, against)]
+
+def _compared(split, part, order, against):
+    "The rows of one split."
+    first = part[part["model"] == order[0]]
+    w, base = resamples(first["group"]), dict(n=len(first), unit="", method=f"95 % bootstrap over {first['group'].nunique()} patients")
+    values = {}
+    for m in order:
+        mine = part[part["model"] == m]
+        if list(mine["path"]) != list(first["path"]): raise InputError(f"predictions of {m}", f"the images of {order[0]} in the same order", "others")
+        before, values[m] = dict(values), auc(mine["label"], mine["probability"].to_numpy(), w)
+        yield dict(id=f"{split}.{m}.auc", name=f"{TITLES[split]} ROC AUC, {m}", **interval(values[m]), **base)
+        for k, other in before.items():
+            kind = "gain" if k == order[0] else f"over.{k}"
+            if k == order[0] or k in against: yield dict(id=f"{split}.{m}.{kind}", name=f"{TITLES[split]} ROC AUC, {m} minus {k}", **interval(values[m] - other), **base)
+
 
 # %% ../nbs/api/60_evaluation.ipynb #b545f36d
 def protocol_rows(
@@ -356,7 +363,7 @@ def _percentages(metrics, task_dir):
     return recompute_percentages(metrics, task_dir)
 
 
-KINDS = {"classification": _classification, "comparison": lambda metrics, task_dir: comparison_rows((_of_protocols if "protocols" in metrics else _checked)(metrics, task_dir)),
+KINDS = {"classification": _classification, "comparison": lambda metrics, task_dir: comparison_rows((_of_protocols if "protocols" in metrics else _checked)(metrics, task_dir), metrics.get("against", ())),
          "segmentation": _segmentation, "infection": _infection, "percentages": _percentages, "audit": _audit, "protocols": _protocols,
          "figures": lambda metrics, task_dir: [], "timings": lambda metrics, task_dir: timing_rows(pd.read_csv(task_dir / "timings.csv")), "seeds": lambda metrics, task_dir: seed_rows(_of_protocols(metrics, task_dir))}
 
