@@ -338,6 +338,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                'covid_mtnet/manifests.py')},
             'covid_mtnet.masks': { 'covid_mtnet.masks._border': ('api/masks.html#_border', 'covid_mtnet/masks.py'),
                                    'covid_mtnet.masks._summary': ('api/masks.html#_summary', 'covid_mtnet/masks.py'),
+                                   'covid_mtnet.masks.agreement_rows': ('api/masks.html#agreement_rows', 'covid_mtnet/masks.py'),
                                    'covid_mtnet.masks.check_stored': ('api/masks.html#check_stored', 'covid_mtnet/masks.py'),
                                    'covid_mtnet.masks.compare': ('api/masks.html#compare', 'covid_mtnet/masks.py'),
                                    'covid_mtnet.masks.distances': ('api/masks.html#distances', 'covid_mtnet/masks.py'),

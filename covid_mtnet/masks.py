@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'MEASURES', 'DISTANCES', 'TEXT', 'distances', 'compare', 'overlaps', 'score', 'weighted_mean',
-           'segmentation_rows', 'write_masks', 'read_masks', 'read_table', 'write_table', 'check_stored', 'facts',
-           'recompute_rows']
+           'segmentation_rows', 'agreement_rows', 'write_masks', 'read_masks', 'read_table', 'write_table',
+           'check_stored', 'facts', 'recompute_rows']
 
 # %% ../nbs/api/62_masks.ipynb #e172331b
 from pathlib import Path
@@ -106,6 +106,26 @@ def segmentation_rows(
         rows += _summary(part, f"{split}.{model}.{output}", f"{TITLES[split]} {model}, {output}:")
     return rows
 
+# %% ../nbs/api/62_masks.ipynb #4375f071
+def agreement_rows(
+    table:pd.DataFrame, # From score, of two models
+    found:dict, # "model.output" -> bool (n, H, W)
+    paths, # Path of every image of `found`
+    output:str="refined", # What of the models
+)->list: # Rows: Dice between the two, and the share of the first one's wrong pixels that the other has wrong too
+    "How far two models agree with each other, and err alike [C]."
+    part = table[table["output"] == output]
+    models = list(dict.fromkeys(part["model"]))
+    if len(models) != 2: raise InputError("agreement", "two models", ", ".join(models) or "none")
+    first, second = (part[part["model"] == m].set_index("path").loc[list(paths)] for m in models)
+    one, other = (found[f"{m}.{output}"].reshape(len(first), -1) for m in models)
+    wrong, wrong_too = (t["fp"].to_numpy() + t["fn"].to_numpy() for t in (first, second))
+    alike = (wrong + wrong_too - (one ^ other).sum(1)) / 2
+    w, (split,) = resamples(first["group"]), first["split"].unique()
+    base = dict(n=len(first), unit="", method=f"95 % bootstrap over {first['group'].nunique()} patients")
+    return [dict(id=f"{split}.agreement.dice", name=f"{TITLES[split]} Dice between {models[0]} and {models[1]}, {output}, mean over images", **interval(weighted_mean(2 * (one & other).sum(1) / np.maximum(one.sum(1) + other.sum(1), 1), w)), **base),
+            dict(id=f"{split}.agreement.shared", name=f"{TITLES[split]} share of the wrong pixels of {models[0]} that {models[1]} has wrong too, {output}, pooled", **interval((w @ alike) / np.maximum(w @ wrong, 1)), **base)]
+
 # %% ../nbs/api/62_masks.ipynb #cc8babad
 def write_masks(
     path, # NPZ file to write
@@ -192,4 +212,5 @@ def recompute_rows(
     from covid_mtnet.nabla import nabla3
     table = read_table(Path(task_dir) / "predictions.csv")
     check_stored(task_dir, metrics["set"], table)
-    return segmentation_rows(table) + facts(load(metrics["set"]).files, nabla3(**metrics["network"]).count_params())
+    both = agreement_rows(table, *read_masks(Path(task_dir) / "masks.npz")) if metrics.get("agreement") else []
+    return segmentation_rows(table) + both + facts(load(metrics["set"]).files, nabla3(**metrics["network"]).count_params())

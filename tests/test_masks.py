@@ -54,6 +54,20 @@ def test_what_is_stored_explains_every_number(kind, request):
     np.testing.assert_allclose([r["value"] for r in stored], [r["value"] for r in again])
 
 
+def test_agreement_of_two_networks_comes_from_their_stored_masks(tmp_path):
+    rows, truth = load("chest_seg_xray").files.query("split == 'test'").head(12), blobs(12, 0)
+    found = {"nabla3.refined": blobs(12, 1), "unet.refined": blobs(12, 2)}
+    table = masks.write_table(tmp_path / "predictions.csv", pd.concat([masks.score(rows, truth, m, k.split(".")[0], "refined") for k, m in found.items()]))
+    masks.write_masks(tmp_path / "masks.npz", found, rows["path"])
+    write_json(tmp_path / "metrics.json", dict(kind="segmentation", set="chest_seg_xray", network=NETWORK, phantom=False, agreement=True, rows=[], claims={}))
+    again = {r["id"]: r["value"] for r in recompute(tmp_path)}
+    one, other = found.values()
+    assert again["test.agreement.shared"] == pytest.approx(((one != truth) & (other != truth)).sum() / (one != truth).sum())
+    assert again["test.agreement.dice"] == pytest.approx(np.mean([2 * (a & b).sum() / (a.sum() + b.sum()) for a, b in zip(one, other)]))
+    masks.write_masks(tmp_path / "masks.npz", found | {"unet.refined": found["unet.refined"][:, ::-1]}, rows["path"]) # The same area elsewhere
+    assert {r["id"]: r["value"] for r in recompute(tmp_path)}["test.agreement.dice"] != again["test.agreement.dice"]
+
+
 @pytest.mark.parametrize("kind, column, said", [("segmentation", "tp", "the area of mask nabla3.raw"), ("segmentation", "group", "group and split"), ("infected", "found", "pixels in mask network.found"),
                                                 ("infected", "lung", "pixels in mask lungs.found"), ("infected", "fp", "tp \\+ fp"), ("infected", "fold", "group and fold")])
 def test_a_changed_table_is_named(kind, column, said, request):
