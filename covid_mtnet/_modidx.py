@@ -728,7 +728,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'covid_mtnet.volumes.save_nifti': ('api/volumes.html#save_nifti', 'covid_mtnet/volumes.py'),
                                      'covid_mtnet.volumes.upright': ('api/volumes.html#upright', 'covid_mtnet/volumes.py')},
             'covid_mtnet.weights': { 'covid_mtnet.weights._licences': ('api/weights.html#_licences', 'covid_mtnet/weights.py'),
-                                     'covid_mtnet.weights._networks': ('api/weights.html#_networks', 'covid_mtnet/weights.py'),
                                      'covid_mtnet.weights._take': ('api/weights.html#_take', 'covid_mtnet/weights.py'),
                                      'covid_mtnet.weights.build': ('api/weights.html#build', 'covid_mtnet/weights.py'),
                                      'covid_mtnet.weights.card': ('api/weights.html#card', 'covid_mtnet/weights.py'),
@@ -740,4 +739,5 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'covid_mtnet.weights.prefix': ('api/weights.html#prefix', 'covid_mtnet/weights.py'),
                                      'covid_mtnet.weights.register': ('api/weights.html#register', 'covid_mtnet/weights.py'),
                                      'covid_mtnet.weights.registry': ('api/weights.html#registry', 'covid_mtnet/weights.py'),
-                                     'covid_mtnet.weights.status': ('api/weights.html#status', 'covid_mtnet/weights.py')}}}
+                                     'covid_mtnet.weights.status': ('api/weights.html#status', 'covid_mtnet/weights.py'),
+                                     'covid_mtnet.weights.weight_files': ('api/weights.html#weight_files', 'covid_mtnet/weights.py')}}}
