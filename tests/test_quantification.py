@@ -4,14 +4,13 @@ import pytest
 from covid_mtnet.core import read_json, resource
 from covid_mtnet.quantification import SPREAD, THRESHOLDS, around
 
-RUNS = {"xray": ("infection_xray", "found"), "ct": ("infection_ct", "completed")}
+RUNS = {"xray": "infection_xray", "ct": "infection_ct"}
 
 
 @pytest.mark.parametrize("method, modality", THRESHOLDS)
 def test_a_default_is_the_median_of_what_the_folds_chose(method, modality):
-    task, lungs = RUNS[modality]
-    rows = read_json(resource("results", "compact", task, "metrics.json"))["rows"]
-    chosen = next(r for r in rows if r["id"] == f"{method}.{lungs}.threshold")
+    rows = read_json(resource("results", "compact", RUNS[modality], "metrics.json"))["rows"]
+    chosen = next(r for r in rows if r["id"] == f"{method}.completed.threshold")
     assert chosen["n"] == 5 and THRESHOLDS[method, modality] == pytest.approx(chosen["value"])
 
 
