@@ -77,7 +77,8 @@ def roc_figure(
 ): # Figure
     "ROC curves with their bootstrap bands and AUC intervals (Figure 10)."
     fig, ax = plt.subplots(figsize=(4.4, 4.1 + .17 * len(curves)), layout="constrained")
-    for (label, (b, a)), colour in zip(curves.items(), PALETTE):
+    for k, (label, (b, a)) in enumerate(curves.items()):
+        colour = PALETTE[k % len(PALETTE)]
         ax.fill_between(b["fpr"], b["low"], b["high"], color=colour, alpha=.18, lw=0)
         ax.plot(b["fpr"], b["tpr"], color=colour, label=f"{label}: AUC {a['value']:.3f} ({a['low']:.3f}–{a['high']:.3f}), n = {a['n']}")
     for (label, (x, y)), marker in zip((points or {}).items(), "osD^"): ax.plot(x, y, marker, color="k", ms=5, mfc="w", label=label)
