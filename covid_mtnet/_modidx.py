@@ -92,6 +92,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'covid_mtnet.core.digest': ('api/core.html#digest', 'covid_mtnet/core.py'),
                                   'covid_mtnet.core.library': ('api/core.html#library', 'covid_mtnet/core.py'),
                                   'covid_mtnet.core.on_all_cores': ('api/core.html#on_all_cores', 'covid_mtnet/core.py'),
+                                  'covid_mtnet.core.program': ('api/core.html#program', 'covid_mtnet/core.py'),
                                   'covid_mtnet.core.progress': ('api/core.html#progress', 'covid_mtnet/core.py'),
                                   'covid_mtnet.core.read_json': ('api/core.html#read_json', 'covid_mtnet/core.py'),
                                   'covid_mtnet.core.resource': ('api/core.html#resource', 'covid_mtnet/core.py'),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from .core import InputError, digest, library, read_json, resource, sha256, write_json
+from .core import InputError, digest, library, program, read_json, resource, sha256, write_json
 
 # %% ../nbs/api/84_graph.ipynb #85af5e41
 FIELDS = {"notebook", "needs", "data", "outputs", "minutes", "expect", "parameters"} # Of a task; seeds may be added
@@ -83,7 +83,7 @@ def stamp(
     "Everything that makes a task's result what it is, apart from other tasks."
     from covid_mtnet.manifests import load
     folder, notebook = Path(package or library()), find(task["notebook"])
-    return dict(notebook=digest(_cells(notebook)[0]), modules={m: sha256(folder / f"{m}.py") for m in module_closure(notebook, folder)},
+    return dict(notebook=digest(_cells(notebook)[0]), modules={m: program(folder / f"{m}.py") for m in module_closure(notebook, folder)},
                 parameters=task["parameters"], data={s: load(s, root).digest for s in task["data"]})
 
 

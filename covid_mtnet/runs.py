@@ -13,7 +13,7 @@ import nbformat
 import yaml
 
 from . import __version__
-from .core import InputError, atomic_path, digest, library, read_json, resource, sha256, write_json, write_text
+from .core import InputError, atomic_path, digest, library, program, read_json, resource, sha256, write_json, write_text
 
 # %% ../nbs/api/80_runs.ipynb #c9bf0c93
 def _code(nb): return [c for c in nb.cells if c.cell_type == "code"]
@@ -116,9 +116,9 @@ class Run:
 
     def code(self,
         *modules:str, # Names of library modules
-    )->str: # Key of their sources
+    )->str: # Key of what they do
         "Key of some modules: a checkpoint made by other code is refused."
-        return digest({m: sha256(library() / f"{m}.py") for m in modules})
+        return digest({m: program(library() / f"{m}.py") for m in modules})
 
 # %% ../nbs/api/80_runs.ipynb #fcdd60ec
 def _save(fig, folder, name):

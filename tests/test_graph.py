@@ -66,12 +66,14 @@ def test_a_second_call_runs_only_what_is_unfinished(tiny):
 
 
 def test_an_edited_module_reruns_exactly_its_dependants(tiny):
-    with open(tiny / "covid_mtnet" / "phantoms.py", "a") as f: f.write("\n# edited\n")
+    with open(tiny / "covid_mtnet" / "phantoms.py", "a") as f: f.write("\n# a remark\n")
+    assert "0 of 3 tasks to run" in reproduce(tiny, "--dry-run")[1]
+    with open(tiny / "covid_mtnet" / "phantoms.py", "a") as f: f.write("\nedited = True\n")
     assert "1 of 3 tasks to run, about 1 min on 2 cores: after" in reproduce(tiny, "--dry-run")[1]
     for f in (tiny / "covid_mtnet").glob("*.py"): f.touch()
     code, said = reproduce(tiny)
     assert code == 0 and "after: done" in said and "good: started" not in said and "bad: started" not in said
-    with open(tiny / "covid_mtnet" / "core.py", "a") as f: f.write("\n# edited\n")
+    with open(tiny / "covid_mtnet" / "core.py", "a") as f: f.write("\nedited = True\n")
     assert "3 of 3 tasks to run" in reproduce(tiny, "--dry-run")[1]
 
 
