@@ -112,12 +112,12 @@ def claims_table(
 # %% ../nbs/api/82_claims.ipynb #8dd935c5
 def beyond_table(
     runs:dict, # Task -> metrics.json, as a dict
-)->pd.DataFrame: # question, task, the paper's way, ours, profile; questions of tasks that have run
+)->pd.DataFrame: # question, task, the paper's way, ours, profile; questions of tasks that have run, numbered as in beyond.csv
     "What the paper did not measure."
     out = []
-    for q in pd.read_csv(resource("config", "beyond.csv"), dtype=str, keep_default_na=False).to_dict("records"):
+    for q in pd.read_csv(resource("config", "beyond.csv"), dtype=str, keep_default_na=False).reset_index().to_dict("records"):
         m = runs.get(q["task"])
         rows = {r["id"]: r for r in m["rows"]} if m else {}
         said = lambda id: "{value:.{d}f} ({low:.{d}f}–{high:.{d}f}), n = {n}".format(d=q["digits"], **rows[id]) if id in rows else ""
-        if q["ours"] in rows: out.append({"question": q["question"], "task": q["task"], "the paper's way": said(q["paper_way"]), "ours": said(q["ours"]), "profile": m.get("profile", ""), "phantom": bool(m.get("phantom"))})
-    return pd.DataFrame(out, columns=["question", "task", "the paper's way", "ours", "profile", "phantom"])
+        if q["ours"] in rows: out.append({"index": q["index"], "question": q["question"], "task": q["task"], "the paper's way": said(q["paper_way"]), "ours": said(q["ours"]), "profile": m.get("profile", ""), "phantom": bool(m.get("phantom"))})
+    return pd.DataFrame(out, columns=["index", "question", "task", "the paper's way", "ours", "profile", "phantom"]).set_index("index")

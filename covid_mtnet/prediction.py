@@ -218,7 +218,7 @@ def _known(self,
     modality:str, # xray or ct
     method:str, # adaptive, density or network
     lungs:str, # found or completed
-)->dict: # error: of percentages where radiologists drew the truth, in points; healthy: mean percentage of images without a finding. None where not measured
+)->dict: # error: of percentages where radiologists drew the truth, in points; healthy: mean percentage of images without COVID-19. None where not measured
     "How far percentages of this kind were off where the truth is known."
     rows = dict(error=self.row(modality, f"{method}.{lungs}.error"), healthy=self.row(modality, "healthy.percent") if (method, lungs) == ("network", "completed") else None)
     return {name: r and {k: r[k] for k in ("value", "low", "high", "n")} for name, r in rows.items()}

@@ -39,9 +39,8 @@ def infected(tmp_path):
     masks.write_masks(tmp_path / "masks.npz", {"network.found": regions, "lungs.found": lungs}, rows["path"])
     films = load("chest_seg_xray").files.query("label == 'normal'").head(12)
     stated = [quantify(i, l, "density", "xray") for i, l in zip(evidence, lungs)]
-    clear = masks.write_table(tmp_path / "healthy.csv", infection.percentages(films, stated), infection.PERCENTAGES)
-    masks.write_masks(tmp_path / "healthy.npz", {"lungs": lungs, "infected": np.stack([q.infected for q in stated])}, films["path"])
-    rows = infection.infection_rows(masks.read_table(tmp_path / "predictions.csv", infection.COLUMNS)) + infection.healthy_rows(clear)
+    nothing = [r for m in ("network", "density") for r in infection.write_healthy(tmp_path, films, stated, lungs, "chest_seg_xray", m)]
+    rows = infection.infection_rows(masks.read_table(tmp_path / "predictions.csv", infection.COLUMNS)) + nothing
     write_json(tmp_path / "metrics.json", dict(kind="infection", set="infection_ct", healthy="chest_seg_xray", phantom=False, rows=rows, claims={}))
     return tmp_path
 
@@ -81,11 +80,12 @@ def test_a_changed_table_is_named(kind, column, said, request):
 
 def test_a_changed_table_of_healthy_images_is_named(infected):
     table = pd.read_csv(infected / "healthy.csv", dtype={"group": str}, keep_default_na=False)
-    for column, value, said in (("infected", table.loc[3, "infected"] + 1, "healthy.npz"), ("path", "no.png", "an image and its group of chest_seg_xray")):
+    for stem, column, value, said in (("healthy", "infected", table.loc[3, "infected"] + 1, "healthy.npz"), ("healthy_density", "infected", table.loc[3, "infected"] + 1, "healthy_density.npz"), ("healthy", "path", "no.png", "an image and its group of chest_seg_xray")):
         changed = table.copy()
         changed.loc[3, column] = value
-        changed.to_csv(infected / "healthy.csv", index=False)
+        changed.to_csv(infected / f"{stem}.csv", index=False)
         with pytest.raises(InputError, match=said): recompute(infected)
+        table.to_csv(infected / f"{stem}.csv", index=False)
     (infected / "healthy.csv").unlink()
     with pytest.raises(InputError, match="stored predictions"): recompute(infected)
 

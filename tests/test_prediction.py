@@ -151,7 +151,7 @@ def test_one_bad_file_stops_nothing_and_strange_ones_are_flagged(runs, folder, c
     assert PILImage.open(out / "film0.dcm" / "lungs.png").size == (160, 160)
     page = (out / "index.html").read_text()
     assert page.count("<article") == 6 and "broken.png" in page and cases.BANNER in page and not re.search(r'(src|href)="(?!data:|#)', page)
-    assert page.count("percentages of this kind were off by 3.2 points") == page.count("30 images without a finding were given 3.2 %") == 3 and done["infection"]["lungs"] == "completed"
+    assert page.count("percentages of this kind were off by 3.2 points") == page.count("30 images without COVID-19 were given 3.2 %") == 3 and done["infection"]["lungs"] == "completed"
     patients = pd.read_csv(out / "patients.csv").set_index("patient")
     assert patients["images"].to_dict() == {"p1": 2, "p2": 1} and patients.loc["p1", "percent"] == pytest.approx(table.loc[["film0.dcm", "film1.dcm"], "percent"].mean())
 

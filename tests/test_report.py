@@ -138,8 +138,25 @@ def test_several_seeds_are_shown_with_their_spread_and_claim_nothing_twice(accou
         next(r for r in m["rows"] if r["id"] == "test.auc")["value"] = .9 + .01 * k
         write_json(task / "metrics.json", dict(m, profile="paper"))
     html, md = (p.read_text() for p in report.report("paper", tmp_path))
-    auc = next(l for l in md.splitlines() if l.startswith("| pneumonia_xray |") and "| 0.9100 | 0.0100 | 0.9000, 0.9100, 0.9200 |" in l)
-    assert "AUC" in auc and 'id="seeds"' in html and "0.90 (" in next(l for l in md.splitlines() if l.startswith("| P3 |"))
+    auc = next(l for l in md.splitlines() if l.startswith("| pneumonia_xray |") and "| 0.9100 | 0.0100 | 0.9000 (" in l)
+    assert "AUC" in auc and auc.count("–") == 3 and 'id="seeds"' in html and 'id="pneumonia_xray_seed1"' not in html
+    assert "| 0.9100 | 0.0100 | 0.9000 (" in report.seeds_table(("paper",), tmp_path)
+    assert "0.90 (" in next(l for l in md.splitlines() if l.startswith("| P3 |"))
+
+
+def test_a_further_seed_keeps_its_predictions_and_no_pictures(account, tmp_path):
+    task, runs = "pneumonia_xray_seed1", tmp_path / "runs"
+    src = Path(shutil.copytree(account / "laptop" / "pneumonia_xray", runs / "compact" / task))
+    (src / "figures").mkdir()
+    for name in ("figures/roc.png", "model.weights.h5", "parameters.yaml"): (src / name).write_text("{}")
+    p = read_json(src / "provenance.json")
+    write_json(src / "provenance.json", dict(p, outputs=dict(p["outputs"], **{n: sha256(src / n) for n in ("figures/roc.png", "model.weights.h5")})))
+    assert report.keep("compact", runs, tmp_path / "results") == [tmp_path / "results" / "compact" / task]
+    kept = tmp_path / "results" / "compact" / task
+    assert sorted(p.name for p in kept.iterdir()) == ["metrics.json", "parameters.yaml", "predictions.csv", "provenance.json"]
+    assert report.verify(tmp_path / "results")[0] == []
+    kept.rename(kept.with_name("pneumonia_xray"))
+    assert "figures/roc.png" in report.verify(tmp_path / "results")[0][0]
 
 
 BREAK = {"empty": "", "ragged": "a,b\n1,2\n1,2,3\n", "words": "path,group,split,label,probability\na,b,test,1,x\n"}
