@@ -37,7 +37,7 @@ test: setup
 	$(call STAGE,lessons,KERAS_BACKEND=tensorflow TF_CPP_MIN_LOG_LEVEL=3 MPLBACKEND=Agg $(BIN)/nbdev-test nbs/api --n-workers 2 2>&1 | { grep -v -E 'port.cc|cudart_stub|cuda_platform|InitializeLog|cpu_feature|AVX' || true; })
 	$(call STAGE,smoke graph,$(BIN)/covid-mtnet reproduce)
 	$(call STAGE,site,$(MAKE) --no-print-directory docs)
-	$(call STAGE,pytest,TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -n auto --dist loadfile)
+	$(call STAGE,pytest,TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder)
 
 docs: setup
 	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python docs/generate.py .make/docs/pages 2>.make/docs.log || { cat .make/docs.log >&2; exit 1; }

@@ -7,6 +7,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 
+LONG = ("test_networks", "test_prediction", "test_training", "test_tutorials", "test_report")
+
+
+def pytest_collection_modifyitems(items):
+    "The longest files first, so that no core waits at the end for one of them."
+    items.sort(key=lambda i: LONG.index(i.path.stem) if i.path.stem in LONG else len(LONG))
+
+
 @pytest.fixture(scope="session")
 def phantom_root(tmp_path_factory):
     "A small data root of phantoms, one pack per set."
