@@ -47,7 +47,7 @@ def _figures(folders):
 def spread(
     folders:dict, # Task -> folder, from finished
     tasks:dict, # Of the profile
-)->list: # dict(task, name, n, mean, sd, rows of the seeds)
+)->list: # dict(task, name, n, mean, sd, each: every seed with its interval, as text)
     "What changes when nothing but the seed changes: the rows that are claims, or stated as expected."
     out = []
     for base in dict.fromkeys(t["of"] for n, t in tasks.items() if "of" in t and n in folders):
@@ -56,7 +56,7 @@ def spread(
         for i in wanted:
             same = [r for m in runs for r in m["rows"] if r["id"] == i and r.get("low") is not None]
             values = [r["value"] for r in same]
-            if len(same) > 1: out.append(dict(task=base, name=same[0]["name"], n=same[0]["n"], mean=float(np.mean(values)), sd=float(np.std(values, ddof=1)), rows=same))
+            if len(same) > 1: out.append(dict(task=base, name=same[0]["name"], n=same[0]["n"], mean=float(np.mean(values)), sd=float(np.std(values, ddof=1)), each="; ".join("{value:.4f} ({low:.4f}–{high:.4f})".format(**r) for r in same)))
     return out
 
 
@@ -179,8 +179,7 @@ def seeds_table(
 )->str: # Markdown
     "What changes when nothing but the seed changes."
     found = [dict(s, profile=p) for p in profiles for s in spread(finished(p, runs), load_profile(p)["tasks"])]
-    each = lambda rows: "; ".join(f"{r['value']:.4f} ({r['low']:.4f}–{r['high']:.4f})" for r in rows)
-    rows = [(s["name"], s["task"], s["n"], f"{s['mean']:.4f}", f"{s['sd']:.4f}", each(s["rows"]), s["profile"]) for s in found]
+    rows = [(s["name"], s["task"], s["n"], f"{s['mean']:.4f}", f"{s['sd']:.4f}", s["each"], s["profile"]) for s in found]
     return _markdown(pd.DataFrame(rows, columns=["number", "task", "n", "mean", "standard deviation", "each seed, with its interval", "profile"]))
 
 # %% ../nbs/api/86_report.ipynb #c69d706f

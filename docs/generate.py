@@ -172,8 +172,8 @@ def account(profile, task, folder):
     known = " ".join(f"[{s}](../data/{s}.md)" for s in sorted(p.get("manifests", {})))
     how = f"Data: {known or 'none'}. Device: {p['device']}, {p.get('backend', '')} {p.get('precision', '')}, seed {p.get('seed', '')}, commit `{str(p.get('commit'))[:10]}`."
     settings = folded("Parameters of this run", table(("parameter", "value"), [(f"`{k}`", f"`{v}`") for k, v in given.items() if k not in ("out_dir", "data_root")]))
-    seeds = [(r["name"], f"{r['mean']:.4f}", f"{r['sd']:.4f}", len(r["values"])) for r in report.spread(report.finished(profile), load_profile(profile)["tasks"]) if r["task"] == task]
-    seeds = "Nothing but the seed changed:\n\n" + table(("number", "mean", "standard deviation", "seeds"), seeds) if seeds else ""
+    seeds = [(r["name"], r["n"], f"{r['mean']:.4f}", f"{r['sd']:.4f}", r["each"]) for r in report.spread(report.finished(profile), load_profile(profile)["tasks"]) if r["task"] == task]
+    seeds = "Nothing but the seed changed:\n\n" + table(("number", "n", "mean", "standard deviation", "each seed, with its interval"), seeds) if seeds else ""
     return f"## Result, profile {profile}\n\n{NOT_A_DIAGNOSIS} {how}\n\n{numbers(claimed)}\n\n{seeds}\n\n{folded('All ' + str(len(m['rows'])) + ' numbers of this run', numbers(m['rows']))}\n\n{settings}"
 
 
