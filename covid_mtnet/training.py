@@ -8,7 +8,7 @@ __all__ = ['SHIFT', 'precision', 'set_seed', 'replicated', 'learning_rate', 'epo
            'save_trained', 'load_trained', 'Learner', 'Bar', 'print_row', 'stalled', 'fed', 'run_epoch', 'fit']
 
 # %% ../nbs/api/50_training.ipynb #a10f628e
-import contextlib, functools, json, math, shutil, time
+import contextlib, functools, json, math, random, shutil, time
 from pathlib import Path
 
 import keras
@@ -40,13 +40,14 @@ def set_seed(
     deterministic:bool=True, # Allow no result that depends on the timing of threads
 ):
     "Make a run repeatable to the last bit on the CPU."
-    keras.utils.set_random_seed(seed)
+    random.seed(seed); np.random.seed(seed)
     if deterministic and keras.backend.backend() == "tensorflow": _in_fixed_order()
 
 
 @functools.cache
 def _in_fixed_order():
     import tensorflow as tf
+    tf.random.set_seed(0) # Nothing here draws from it, and a further call would throw compiled kernels away
     tf.config.experimental.enable_op_determinism()
     if tf.config.list_physical_devices("GPU"): return
     _forever.enter_context(tf.experimental.function_executor_type("SINGLE_THREADED_EXECUTOR"))
