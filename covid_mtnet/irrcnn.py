@@ -18,11 +18,12 @@ class BatchNormalization(layers.BatchNormalization):
         if keras.backend.backend() != "tensorflow": return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
         fused, known = tf.compat.v1.nn.fused_batch_norm, [v.value for v in (self.gamma, self.beta, self.moving_mean, self.moving_variance)]
-        if not (training and self.trainable): return fused(inputs, *known, epsilon=self.epsilon, is_training=False)[0]
-        out, mean, variance = fused(inputs, *known[:2], epsilon=self.epsilon, is_training=True)
+        x = inputs if inputs.shape[-1] % 16 == 0 else tf.cast(inputs, "float32")
+        if not (training and self.trainable): return tf.cast(fused(x, *known, epsilon=self.epsilon, is_training=False)[0], inputs.dtype)
+        out, mean, variance = fused(x, *known[:2], epsilon=self.epsilon, is_training=True)
         n = tf.cast(tf.size(inputs) // inputs.shape[-1], "float32")
         for v, seen in ((self.moving_mean, mean), (self.moving_variance, variance * (n - 1) / n)): v.assign(v * self.momentum + seen * (1 - self.momentum))
-        return out
+        return tf.cast(out, inputs.dtype)
 
 
 # %% ../nbs/api/40_irrcnn.ipynb #4e39830b
