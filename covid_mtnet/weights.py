@@ -68,7 +68,8 @@ def card(
     metrics, made, given = read_json(task / "metrics.json"), read_json(task / "provenance.json"), yaml.safe_load((task / "parameters.yaml").read_text())
     names = [p.parent.as_posix() for p in weight_files(task)]
     mine = prefix(names[0]) if metrics.get("kind") == "protocols" else ""
-    rows = [r for r in metrics["rows"] if r.get("low") is not None and r["id"].startswith(mine) and any(k in r["id"] for k in ("test", "external", "known"))][:40]
+    told = ("network.known.", "network.completed.", "healthy.percent") if metrics.get("kind") == "infection" else ("test", "external")
+    rows = [r for r in metrics["rows"] if r.get("low") is not None and r["id"].startswith(mine) and any(k in r["id"] for k in told)][:40]
     table = "\n".join(f"| {r['name']} | {r['value']:.4f} | {r['low']:.4f}–{r['high']:.4f} | {r['n']} |" for r in rows)
     settings = ", ".join(f"{k} {given[k]}" for k in ("size", "width", "epochs", "batch", "rate", "seed") if k in given)
     said = "The numbers are of the whole cross-validation, each image by a network that had not seen its patient; the mean of those passed on was not measured." if names[0].startswith("fold") else "Numbers without a seed in their name are of their mean."

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from covid_mtnet import cli, weights
-from covid_mtnet.core import InputError, write_json, write_text
+from covid_mtnet.core import InputError, resource, write_json, write_text
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +53,11 @@ def test_another_file_at_the_address_is_refused_and_leaves_nothing(runs, served,
     (folder / "tiny" / "chest_seg_xray" / "nabla3" / "model.weights.h5").write_bytes(b"something else")
     with pytest.raises(InputError, match="model.weights.h5"): weights.fetch("tiny", known=known)
     assert not list((folder / "cache" / "weights").rglob("model.weights.h5")) and weights.status(known)["here"].iloc[0] != "yes"
+
+
+@pytest.mark.parametrize("task", sorted(p.parent.name for p in resource("weights", "compact").glob("*/card.md")))
+def test_a_card_in_the_project_tells_the_numbers_of_its_network(task):
+    folder = resource("weights", "compact", task)
+    said = (folder / "card.md").read_text()
+    rows = [l for l in said.splitlines() if l.startswith("| ") and "–" in l]
+    assert said == weights.card(folder) and rows and not [l for l in rows if l.startswith(("| adaptive", "| density"))]
