@@ -17,6 +17,7 @@ import yaml
 from .claims import beyond_table, claims, claims_table, figure_list
 from .core import InputError, atomic_path, read_json, resource, sha256, write_text
 from .graph import find, load_profile
+from .runs import anywhere
 
 # %% ../nbs/api/86_report.ipynb #c622cb6f
 def finished(
@@ -122,12 +123,6 @@ def report(
     return here / "report.html", here / "report.md"
 
 # %% ../nbs/api/86_report.ipynb #946796d0
-def _anywhere(given, runs):
-    "Parameters without the folders of one machine: runs by their place below the runs folder, the data root by default."
-    below = lambda v: isinstance(v, str) and Path(v).is_relative_to(runs)
-    return {k: "" if k == "data_root" else (Path("runs") / Path(v).relative_to(runs)).as_posix() if below(v) else v for k, v in given.items()}
-
-
 def _left_behind(task, path):
     "Does an account do without this file: weights, and the figures of a further seed?"
     return path.suffix == ".h5" or bool(re.search(r"_seed\d+$", task)) and path.parts[0] == "figures"
@@ -151,7 +146,7 @@ def keep(
                 (tmp / p.relative_to(src)).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(p, tmp / p.relative_to(src))
             given = yaml.safe_load((src / "parameters.yaml").read_text(encoding="utf-8"))
-            write_text(tmp / "parameters.yaml", yaml.safe_dump(_anywhere(given, runs), sort_keys=False))
+            write_text(tmp / "parameters.yaml", yaml.safe_dump(anywhere(given, runs), sort_keys=False))
         kept.append(dst)
     return kept
 

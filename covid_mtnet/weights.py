@@ -93,6 +93,7 @@ def build(
     tasks:tuple=tuple(NETWORKS), # Which tasks, where they are finished
 )->pd.DataFrame: # Rows of the registry
     "Make a set of half-precision weights from finished runs."
+    from covid_mtnet.runs import anywhere
     run, dst = Path(run), Path(dst)
     ready = [t for t in tasks if (run / t / "provenance.json").exists() and (run / t / "metrics.json").exists() and weight_files(run / t)]
     if not ready: raise InputError(run, f"finished runs with weights, of {', '.join(tasks)}", "none")
@@ -100,6 +101,8 @@ def build(
         with atomic_path(dst / t) as tmp:
             for p in weight_files(run / t): (tmp / p).parent.mkdir(parents=True, exist_ok=True); half(run / t / p, tmp / p)
             for name in BESIDE: (tmp / name).write_bytes((run / t / name).read_bytes())
+            given = yaml.safe_load((run / t / "parameters.yaml").read_text(encoding="utf-8"))
+            write_text(tmp / "parameters.yaml", yaml.safe_dump(anywhere(given, run.parent), sort_keys=False))
             (tmp / "card.md").write_text(card(run / t), encoding="utf-8")
     return listed(dst)
 

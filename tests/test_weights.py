@@ -5,6 +5,7 @@ import threading
 
 import pandas as pd
 import pytest
+import yaml
 
 from covid_mtnet import cli, weights
 from covid_mtnet.core import InputError, resource, write_json, write_text
@@ -61,3 +62,4 @@ def test_a_card_in_the_project_tells_the_numbers_of_its_network(task):
     said = (folder / "card.md").read_text()
     rows = [l for l in said.splitlines() if l.startswith("| ") and "–" in l]
     assert said == weights.card(folder) and rows and not [l for l in rows if l.startswith(("| adaptive", "| density"))]
+    assert not [v for v in yaml.safe_load((folder / "parameters.yaml").read_text()).values() if isinstance(v, str) and v.startswith("/")]
