@@ -146,7 +146,8 @@ def on_all_cores(
     "Go through images in several processes, or in this one where they are few."
     n = min(workers or os.cpu_count() or 1, len(arrays[0]) // least)
     if n < 2: return list(function(*arrays))
-    from joblib import Parallel, delayed
+    from joblib import Parallel, delayed, parallel_config
     size = -(-len(arrays[0]) // (4 * n))
     parts = [[a[i:i + size] for a in arrays] for i in range(0, len(arrays[0]), size)]
-    return [r for part in Parallel(n)(delayed(function)(*p) for p in parts) for r in part]
+    with parallel_config("loky", idle_worker_timeout=5): # Of 300 s by default: for so long a process that was itself started by another could not end
+        return [r for part in Parallel(n)(delayed(function)(*p) for p in parts) for r in part]
