@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'NAMES', 'PERCENTAGES', 'HEALTHY', 'true_percent', 'percents', 'chosen_elsewhere', 'cross_validated',
-           'measure', 'agreement', 'infection_rows', 'percentages', 'percentage_rows', 'healthy_rows', 'write_healthy',
-           'recompute_rows', 'recompute_percentages']
+           'completed', 'measure', 'agreement', 'infection_rows', 'percentages', 'percentage_rows', 'healthy_rows',
+           'where_nothing', 'recompute_rows', 'recompute_percentages']
 
 # %% ../nbs/api/77_infection.ipynb #8712936c
 import math
@@ -18,7 +18,8 @@ from scipy import stats
 from .core import InputError
 from .evaluation import interval, resamples
 from .masks import overlaps, read_masks, read_table, weighted_mean, write_masks, write_table
-from .quantification import around, infected_region
+from .quantification import around, infected_region, quantify
+from .refinement import refine_all
 from .segmentation import probabilities, train
 
 # %% ../nbs/api/77_infection.ipynb #3155b5d1
@@ -75,6 +76,14 @@ def cross_validated(
         out[here] = probabilities(model, images[here], batch, mirror=mirror)
         history += [dict(r, fold=int(f)) for r in rows]
     return out, history
+
+# %% ../nbs/api/77_infection.ipynb #5fd6c4a5
+def completed(
+    found, # bool (n, H, W): lungs as found
+    probability, # (n, H, W): that a pixel is infected
+)->np.ndarray: # bool (n, H, W)
+    "Lungs with what is called infected in them or at their edge."
+    return refine_all(found | (probability >= .5), radius=0)
 
 # %% ../nbs/api/77_infection.ipynb #819703ee
 COLUMNS = ("path", "group", "fold", "method", "lungs", "threshold", "lung", "found", "true_lung", "true", "tp", "fp", "fn", "tn", "low", "high")
@@ -174,28 +183,36 @@ HEALTHY = {"chest_seg_xray": "images without a finding", "lung_seg_ct": "slices 
 def healthy_rows(
     table:pd.DataFrame, # From percentages
     name:str, # Set of the images, one of HEALTHY
-    method:str="network", # adaptive, density or network
-)->list: # As percentage_rows, ids behind "healthy.", and behind the method where it is not the network
+    account:str="network", # Name of a method, or windows: the network, looking at other grey windows
+)->list: # As percentage_rows, ids behind "healthy.", and behind the account where it is not the network's
     "What is called infected where there is nothing."
-    tag, title = ("", "") if method == "network" else (f"{method}.", f"{method}, ")
+    tag = "" if account == "network" else f"{account}."
+    title = {"network": "", "windows": "in other grey windows, "}.get(account, f"{account}, ")
     return [dict(r, id=f"healthy.{tag}{r['id']}", name=f"{title}{HEALTHY[name]}: {r['name']}") for r in percentage_rows(table)]
 
 # %% ../nbs/api/77_infection.ipynb #3502ce7d
-def _stem(method): return "healthy" if method == "network" else f"healthy_{method}"
+def _stem(account): return "healthy" if account == "network" else f"healthy_{account}"
 
 
-def write_healthy(
+def where_nothing(
     run_dir, # Folder of the run
     rows:pd.DataFrame, # Manifest rows (path, group)
-    found:list, # Quantity of each image
-    lungs, # bool (n, H, W)
-    name:str, # Set of the images, one of HEALTHY
+    images, # uint8 (n, H, W, 1)
+    lungs, # bool (n, H, W), as found; the network's are completed
+    probability, # (n, H, W), from the networks of the folds
+    thresholds, # (n,) threshold of each image's fold
     method:str, # adaptive, density or network
+    spread:float, # Half width of the band, see quantification.around
+    modality:str, # xray or ct
+    name:str, # Set of the images, one of HEALTHY
+    account:str=None, # As for healthy_rows; None: the method
 )->list: # From healthy_rows
     "Store what a method calls infected where there is nothing, and say it in numbers."
-    table = write_table(Path(run_dir) / f"{_stem(method)}.csv", percentages(rows, found), PERCENTAGES)
-    write_masks(Path(run_dir) / f"{_stem(method)}.npz", {"lungs": lungs, "infected": np.stack([q.infected for q in found])}, rows["path"])
-    return healthy_rows(table, name, method)
+    lungs, path = completed(lungs, probability) if method == "network" else lungs, Path(run_dir) / _stem(account := account or method)
+    found = [quantify(i[..., 0] / np.float32(255), l, method, modality, t, spread, p) for i, l, t, p in zip(images, lungs, thresholds, probability)]
+    table = write_table(path.with_suffix(".csv"), percentages(rows, found), PERCENTAGES)
+    write_masks(path.with_suffix(".npz"), {"lungs": lungs, "infected": np.stack([q.infected for q in found])}, rows["path"])
+    return healthy_rows(table, name, account)
 
 
 def recompute_rows(
@@ -216,8 +233,8 @@ def recompute_rows(
             if area.get((key, r["path"])) != have: raise InputError(where, f"{have} pixels in mask {key} of masks.npz", area.get((key, r["path"])))
         if r["tp"] + r["fp"] != r["found"]: raise InputError(where, f"tp + fp = {r['found']}", r["tp"] + r["fp"])
     if "healthy" not in metrics: return infection_rows(table)
-    methods = ("network", *(p.stem.split("_")[1] for p in sorted(Path(task_dir).glob("healthy_*.csv"))))
-    return infection_rows(table) + [r for m in methods for r in healthy_rows(_stated(task_dir, _stem(m), metrics["healthy"]), metrics["healthy"], m)]
+    accounts = ("network", *(p.stem.split("_")[1] for p in sorted(Path(task_dir).glob("healthy_*.csv"))))
+    return infection_rows(table) + [r for a in accounts for r in healthy_rows(_stated(task_dir, _stem(a), metrics["healthy"]), metrics["healthy"], a)]
 
 # %% ../nbs/api/77_infection.ipynb #9b65c47e
 def _stated(task_dir, stem, name):

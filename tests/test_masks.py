@@ -7,7 +7,6 @@ from covid_mtnet import infection, masks
 from covid_mtnet.core import InputError, read_json, write_json
 from covid_mtnet.evaluation import recompute
 from covid_mtnet.manifests import load
-from covid_mtnet.quantification import quantify
 
 NETWORK = dict(size=32, channels=1, width=1.0, skip="add")
 
@@ -38,8 +37,8 @@ def infected(tmp_path):
     masks.write_table(tmp_path / "predictions.csv", table, infection.COLUMNS)
     masks.write_masks(tmp_path / "masks.npz", {"network.found": regions, "lungs.found": lungs}, rows["path"])
     films = load("chest_seg_xray").files.query("label == 'normal'").head(12)
-    stated = [quantify(i, l, "density", "xray") for i, l in zip(evidence, lungs)]
-    nothing = [r for m in ("network", "density") for r in infection.write_healthy(tmp_path, films, stated, lungs, "chest_seg_xray", m)]
+    images = np.rint(np.clip(evidence, 0, 1) * 255).astype(np.uint8)[..., None]
+    nothing = [r for m in ("network", "density") for r in infection.where_nothing(tmp_path, films, images, lungs, evidence, np.full(12, .5), m, .1, "xray", "chest_seg_xray")]
     rows = infection.infection_rows(masks.read_table(tmp_path / "predictions.csv", infection.COLUMNS)) + nothing
     write_json(tmp_path / "metrics.json", dict(kind="infection", set="infection_ct", healthy="chest_seg_xray", phantom=False, rows=rows, claims={}))
     return tmp_path
