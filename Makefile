@@ -3,6 +3,7 @@
 # make docs        the site, _docs/index.html
 # make lab         JupyterLab in nbs/, with the kernel covid_mtnet
 # make readme      README.md from nbs/index.ipynb
+# make browser     Chromium for the tests of pages, from Debian's packages, where there is none
 # make lock        renew requirements.lock from settings.ini
 # make clean       remove what can be made again; never runs/
 SHELL := bash
@@ -13,7 +14,7 @@ UV := 0.13.9
 BIN := .venv/bin
 STAGE = @printf '%s\n' "== $(1)"; start=$$SECONDS; $(2); printf '== %s: %s s\n' "$(1)" "$$((SECONDS - start))"
 
-.PHONY: help setup reproduce test docs kernel lab readme lock clean
+.PHONY: help setup reproduce test docs kernel lab readme browser lock clean
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
@@ -56,6 +57,9 @@ readme: setup
 	$(BIN)/nbdev-clean --fname nbs/index.ipynb
 	$(BIN)/jupyter nbconvert --log-level WARN --to markdown --no-input --stdout nbs/index.ipynb | sed 's|](\.\./|](|g' > .make/README.md
 	mv .make/README.md README.md
+
+browser:
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
 
 lock: setup
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate --extra dev --extra kaggle pyproject.toml --output-file .make/lock

@@ -31,8 +31,13 @@ def plain(value):
     return "".join(p if i % 2 else re.sub(r"([\\*_<>\[\]$])", r"\\\1", p) for i, p in enumerate(parts)).replace("|", "\\|").replace("\n", " ")
 
 
+def unbroken(text):
+    "An interval, and n with its number, each on one line of a narrow column."
+    return re.sub(r"(?<=\d)–(?=-?\d)", "\u2060–\u2060", re.sub(r"\bn = (?=\d)", "n\u00a0=\u00a0", text))
+
+
 def table(columns, rows):
-    line = lambda cells: "| " + " | ".join(plain(c) for c in cells) + " |"
+    line = lambda cells: unbroken("| " + " | ".join(plain(c) for c in cells) + " |")
     return "\n".join([line(columns), "|" + " --- |" * len(columns), *map(line, rows)])
 
 
@@ -164,17 +169,24 @@ def attribution(path):
     return folded(f"Images shown ({len(rows)}) and their licences", table(("image", "from", "licence"), rows.reindex(columns=["upstream_name", "source_repo", "licence"], fill_value="not listed").to_numpy()))
 
 
+def headlines(task, m):
+    "The numbers that answer the paper or what it did not measure; where none does, the first ones."
+    asked = pd.read_csv(TOP / "config" / "beyond.csv", dtype=str, keep_default_na=False).query("task == @task")
+    wanted = dict.fromkeys([*m["claims"].values(), *asked["ours"], *asked["paper_way"]])
+    rows = {r["id"]: r for r in m["rows"]}
+    return [rows[i] for i in wanted if i in rows] or m["rows"][:12]
+
+
 def account(profile, task, folder):
     "What one run found."
     m, p = read_json(folder / "metrics.json"), read_json(folder / "provenance.json")
     given = yaml.safe_load((folder / "parameters.yaml").read_text()) or {}
-    claimed = [r for r in m["rows"] if r["id"] in m["claims"].values()] or m["rows"][:12]
     known = " ".join(f"[{s}](../data/{s}.md)" for s in sorted(p.get("manifests", {})))
     how = f"Data: {known or 'none'}. Device: {p['device']}, {p.get('backend', '')} {p.get('precision', '')}, seed {p.get('seed', '')}, commit `{str(p.get('commit'))[:10]}`."
     settings = folded("Parameters of this run", table(("parameter", "value"), [(f"`{k}`", f"`{v}`") for k, v in given.items() if k not in ("out_dir", "data_root")]))
     seeds = [(r["name"], r["n"], f"{r['mean']:.4f}", f"{r['sd']:.4f}", r["each"]) for r in report.spread(report.finished(profile), load_profile(profile)["tasks"]) if r["task"] == task]
     seeds = "Nothing but the seed changed:\n\n" + table(("number", "n", "mean", "standard deviation", "each seed, with its interval"), seeds) if seeds else ""
-    return f"## Result, profile {profile}\n\n{NOT_A_DIAGNOSIS} {how}\n\n{numbers(claimed)}\n\n{seeds}\n\n{folded('All ' + str(len(m['rows'])) + ' numbers of this run', numbers(m['rows']))}\n\n{settings}"
+    return f"## Result, profile {profile}\n\n{NOT_A_DIAGNOSIS} {how}\n\n{numbers(headlines(task, m))}\n\n{seeds}\n\n{folded('All ' + str(len(m['rows'])) + ' numbers of this run', numbers(m['rows']))}\n\n{settings}"
 
 
 def task_of(notebook):
@@ -328,6 +340,7 @@ def front(out):
             source = ran["result"]
         text.append(source)
     text = re.sub(r"^(!\[[^\]]*\]\([^)]+\.svg\)\s*)+$", "", "\n\n".join(text), flags=re.M).replace("](../docs/", "](")  # badges are for the README
+    text = re.sub(r"^\|.*$", lambda line: unbroken(line[0]), text, flags=re.M)
     for path in sorted(set(re.findall(r"\]\(\.\./(results/[^)]+)\)", text))):
         kept = Path("figures", *Path(path).parts[1:3], Path(path).name)
         (out / kept).parent.mkdir(parents=True, exist_ok=True)
