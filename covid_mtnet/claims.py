@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['UNITS', 'attainable', 'smallest_n', 'verdict', 'shown', 'claims', 'figure_list', 'granularity', 'claims_table',
-           'beyond_table']
+           'beyond_table', 'headlines']
 
 # %% ../nbs/api/82_claims.ipynb #f84e7fca
 import math
@@ -110,14 +110,26 @@ def claims_table(
     return pd.DataFrame(out)
 
 # %% ../nbs/api/82_claims.ipynb #8dd935c5
+def _beyond(): return pd.read_csv(resource("config", "beyond.csv"), dtype=str, keep_default_na=False)
+
+
 def beyond_table(
     runs:dict, # Task -> metrics.json, as a dict
 )->pd.DataFrame: # question, task, the paper's way, ours, profile; questions of tasks that have run, numbered as in beyond.csv
     "What the paper did not measure."
     out = []
-    for q in pd.read_csv(resource("config", "beyond.csv"), dtype=str, keep_default_na=False).reset_index().to_dict("records"):
+    for q in _beyond().reset_index().to_dict("records"):
         m = runs.get(q["task"])
         rows = {r["id"]: r for r in m["rows"]} if m else {}
         said = lambda id: "{value:.{d}f} ({low:.{d}f}–{high:.{d}f}), n = {n}".format(d=q["digits"], **rows[id]) if id in rows else ""
         if q["ours"] in rows: out.append({"index": q["index"], "question": q["question"], "task": q["task"], "the paper's way": said(q["paper_way"]), "ours": said(q["ours"]), "profile": m.get("profile", ""), "phantom": bool(m.get("phantom"))})
     return pd.DataFrame(out, columns=["index", "question", "task", "the paper's way", "ours", "profile", "phantom"]).set_index("index")
+
+
+def headlines(
+    task:str, # Name of the task
+    metrics:dict, # Its metrics.json
+)->list: # Rows
+    "The numbers of a run that answer the paper or what it did not measure; where none does, the first twelve."
+    asked, rows = _beyond().query("task == @task"), {r["id"]: r for r in metrics["rows"]}
+    return [rows[i] for i in dict.fromkeys([*metrics["claims"].values(), *asked["ours"], *asked["paper_way"]]) if i in rows] or metrics["rows"][:12]

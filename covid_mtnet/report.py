@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from .claims import beyond_table, claims, claims_table, figure_list
+from .claims import beyond_table, claims, claims_table, figure_list, headlines
 from .core import InputError, atomic_path, read_json, resource, sha256, write_text
 from .graph import find, load_profile
 from .runs import anywhere
@@ -87,11 +87,11 @@ def _task(name, folder, notebook):
     "What the report says of one task."
     m, p = read_json(folder / "metrics.json"), read_json(folder / "provenance.json")
     number = lambda v: "" if v is None else f"{v:,}" if isinstance(v, int) else f"{v:.4f}"
-    rows = [dict(name=r["name"], value=number(r["value"]), low=number(r.get("low")), high=number(r.get("high")), n=r.get("n") or "", method=r["method"]) for r in m["rows"]]
+    stated = lambda rows: [dict(name=r["name"], value=number(r["value"]), low=number(r.get("low")), high=number(r.get("high")), n=r.get("n") or "", method=r["method"]) for r in rows]
     sets = [_set(s, m["phantom"]) for s in p.get("manifests", {})]
     shown = folder / "figures" / "attribution.csv"
     title, about = _about(notebook)
-    return dict(name=name, title=title, about=about, phantom=m["phantom"], profile=m["profile"], committed=bool(_results()) and _results().resolve() in folder.resolve().parents, rows=rows, sets=sets, extra=_extra(folder), parameters=yaml.safe_load(_text(folder / "parameters.yaml")) or {},
+    return dict(name=name, title=title, about=about, phantom=m["phantom"], profile=m["profile"], committed=bool(_results()) and _results().resolve() in folder.resolve().parents, first=stated(headlines(name, m)), rows=stated(m["rows"]), sets=sets, extra=_extra(folder), parameters=yaml.safe_load(_text(folder / "parameters.yaml")) or {},
                 provenance={k: v for k, v in p.items() if k not in ("outputs", "versions", "manifests")}, versions=p.get("versions", {}),
                 minutes=p.get("wall_seconds", 0) / 60, memory=p.get("peak_memory_mib", 0), attribution=pd.read_csv(shown, keep_default_na=False).to_dict("records") if shown.exists() else [])
 

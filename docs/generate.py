@@ -169,14 +169,6 @@ def attribution(path):
     return folded(f"Images shown ({len(rows)}) and their licences", table(("image", "from", "licence"), rows.reindex(columns=["upstream_name", "source_repo", "licence"], fill_value="not listed").to_numpy()))
 
 
-def headlines(task, m):
-    "The numbers that answer the paper or what it did not measure; where none does, the first ones."
-    asked = pd.read_csv(TOP / "config" / "beyond.csv", dtype=str, keep_default_na=False).query("task == @task")
-    wanted = dict.fromkeys([*m["claims"].values(), *asked["ours"], *asked["paper_way"]])
-    rows = {r["id"]: r for r in m["rows"]}
-    return [rows[i] for i in wanted if i in rows] or m["rows"][:12]
-
-
 def account(profile, task, folder):
     "What one run found."
     m, p = read_json(folder / "metrics.json"), read_json(folder / "provenance.json")
@@ -186,7 +178,7 @@ def account(profile, task, folder):
     settings = folded("Parameters of this run", table(("parameter", "value"), [(f"`{k}`", f"`{v}`") for k, v in given.items() if k not in ("out_dir", "data_root")]))
     seeds = [(r["name"], r["n"], f"{r['mean']:.4f}", f"{r['sd']:.4f}", r["each"]) for r in report.spread(report.finished(profile), load_profile(profile)["tasks"]) if r["task"] == task]
     seeds = "Nothing but the seed changed:\n\n" + table(("number", "n", "mean", "standard deviation", "each seed, with its interval"), seeds) if seeds else ""
-    return f"## Result, profile {profile}\n\n{NOT_A_DIAGNOSIS} {how}\n\n{numbers(headlines(task, m))}\n\n{seeds}\n\n{folded('All ' + str(len(m['rows'])) + ' numbers of this run', numbers(m['rows']))}\n\n{settings}"
+    return f"## Result, profile {profile}\n\n{NOT_A_DIAGNOSIS} {how}\n\n{numbers(claims.headlines(task, m))}\n\n{seeds}\n\n{folded('All ' + str(len(m['rows'])) + ' numbers of this run', numbers(m['rows']))}\n\n{settings}"
 
 
 def task_of(notebook):
