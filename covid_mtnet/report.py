@@ -49,11 +49,11 @@ def spread(
     folders:dict, # Task -> folder, from finished
     tasks:dict, # Of the profile
 )->list: # dict(task, name, n, mean, sd, each: every seed with its interval, as text)
-    "What changes when nothing but the seed changes: the rows that are claims, or stated as expected."
+    "What changes when nothing but the seed changes: its main numbers, and the one that is stated as expected."
     out = []
     for base in dict.fromkeys(t["of"] for n, t in tasks.items() if "of" in t and n in folders):
         runs = [read_json(folders[n] / "metrics.json") for n, t in tasks.items() if n in folders and t.get("of", n) == base]
-        wanted = dict.fromkeys([*runs[0]["claims"].values(), *([tasks[base]["expect"]["row"]] if tasks[base]["expect"] else [])])
+        wanted = dict.fromkeys([*(r["id"] for r in headlines(base, runs[0])), *([tasks[base]["expect"]["row"]] if tasks[base]["expect"] else [])])
         for i in wanted:
             same = [r for m in runs for r in m["rows"] if r["id"] == i and r.get("low") is not None]
             values = [r["value"] for r in same]
