@@ -19,7 +19,7 @@ from PIL import Image as PILImage
 from . import __version__, guard, quantification
 from .cases import BANNER, Case, fitted, grey, measured, outlined, picture, sheet, store, stored, warmed
 from .core import InputError, atomic_path, digest, library, progress, read_json, sha256, write_json, write_text
-from .framing import framed_all, unframed
+from .framing import cut_all, framed_all, uncut_all, unframed
 from .images import clip_scale, kind_of, minmax, read_image, resize, to_uint8
 from .refinement import refine_all
 from .volumes import WINDOWS, group_series, save_nifti
@@ -166,9 +166,9 @@ def _classes(self,
 
 
 def _framed(self,
-    task:str, # Of classification
+    task:str, # Of classification, or of infected regions
 )->bool: # Was it trained on slices cut to their lungs?
-    "What a classifier is to be given: see framing."
+    "What a network is to be given: see framing."
     return self.given[task].get("frame") == "lungs"
 
 
@@ -347,6 +347,13 @@ def _slices(each, spacing, classes):
     return rows.assign(**{f"p_{c}": p for c, p in classes.items()})
 
 # %% ../nbs/api/88_prediction.ipynb #f400906e
+def _infection(networks, task, images, lungs):
+    "The probability of infection, by networks that look at the whole picture or at the lungs."
+    if images.shape[1:3] != lungs.shape[1:]: raise InputError(networks.folder, f"lungs and {task} of one size", f"{lungs.shape[1:]} and {images.shape[1:3]}")
+    if not networks.framed(task): return networks.regions(task, images)
+    return uncut_all(networks.regions(task, cut_all(images, lungs)), lungs)
+
+
 def _find(looks, modality, networks, options, failed):
     "Lungs, infected regions and classes of some cases of one modality; gives back those for which it worked."
     lung_task, infection_task, class_tasks = TASKS[modality]
@@ -360,8 +367,7 @@ def _find(looks, modality, networks, options, failed):
         if size not in inputs: inputs[size] = np.concatenate([_prepared(l, size) for l in looks])
         return inputs[size]
     found = refine_all(networks.regions(lung_task, stacked(lung_task)))
-    probability = networks.regions(infection_task, stacked(infection_task)) if infection_task not in missing else None
-    if probability is not None and probability.shape != found.shape: raise InputError(networks.folder, f"{lung_task} and {infection_task} of one size", f"{found.shape[1:]} and {probability.shape[1:]}")
+    probability = _infection(networks, infection_task, stacked(infection_task), found) if infection_task not in missing else None
     lungs = refine_all(found | (probability >= .5), radius=0) if probability is not None and networks.completes(modality) else found
     present = [t for t in class_tasks if t not in missing]
     given = {t: framed_all(stacked(lung_task), found, networks.given[t]["size"]) if networks.framed(t) else stacked(t) for t in present}
