@@ -67,7 +67,7 @@ def density(
 
 # %% ../nbs/api/75_quantification.ipynb #e2a422df
 EVIDENCE = {"adaptive": adaptive, "density": density}
-THRESHOLDS = {("adaptive", "xray"): .2, ("adaptive", "ct"): .2, ("density", "xray"): .775, ("density", "ct"): .3, ("network", "xray"): .75, ("network", "ct"): .5}
+THRESHOLDS = {("adaptive", "xray"): .2, ("adaptive", "ct"): .2, ("density", "xray"): .775, ("density", "ct"): .325, ("network", "xray"): .7, ("network", "ct"): .55}
 SPREAD = {"adaptive": .25, "density": .05, "network": 1.5} # Half width of the band: standard deviations, density, logits [C]
 
 
