@@ -208,13 +208,15 @@ def where_nothing(
     account:str=None, # As for healthy_rows; None: the method
 )->list: # From healthy_rows
     "Store what a method calls infected where there is nothing, and say it in numbers."
-    lungs, path = completed(lungs, probability) if method == "network" else lungs, Path(run_dir) / _stem(account := account or method)
+    account = account or method
+    path = Path(run_dir) / _stem(account)
+    if method == "network": lungs = completed(lungs, probability)
     found = [quantify(i[..., 0] / np.float32(255), l, method, modality, t, spread, p) for i, l, t, p in zip(images, lungs, thresholds, probability)]
     table = write_table(path.with_suffix(".csv"), percentages(rows, found), PERCENTAGES)
     write_masks(path.with_suffix(".npz"), {"lungs": lungs, "infected": np.stack([q.infected for q in found])}, rows["path"])
     return healthy_rows(table, name, account)
 
-
+# %% ../nbs/api/77_infection.ipynb #fbefd149
 def recompute_rows(
     metrics:dict, # metrics.json of a run of kind infection
     task_dir, # Its folder

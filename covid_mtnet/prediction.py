@@ -356,6 +356,7 @@ def _infection(networks, task, images, lungs):
 
 def _find(looks, modality, networks, options, failed):
     "Lungs, infected regions and classes of some cases of one modality; gives back those for which it worked."
+    from covid_mtnet.infection import completed
     lung_task, infection_task, class_tasks = TASKS[modality]
     if lung_task not in networks.files: raise InputError(networks.folder, f"a finished run of {lung_task}, without which nothing can be measured: `covid-mtnet reproduce --only {lung_task}`", "none")
     missing = [t for t in (infection_task, *class_tasks) if t not in networks.files]
@@ -368,7 +369,7 @@ def _find(looks, modality, networks, options, failed):
         return inputs[size]
     found = refine_all(networks.regions(lung_task, stacked(lung_task)))
     probability = _infection(networks, infection_task, stacked(infection_task), found) if infection_task not in missing else None
-    lungs = refine_all(found | (probability >= .5), radius=0) if probability is not None and networks.completes(modality) else found
+    lungs = completed(found, probability) if probability is not None and networks.completes(modality) else found
     present = [t for t in class_tasks if t not in missing]
     given = {t: framed_all(stacked(lung_task), found, networks.given[t]["size"]) if networks.framed(t) else stacked(t) for t in present}
     classes = {t: _split(looks, networks.classes(t, g)) for t, g in given.items()}
