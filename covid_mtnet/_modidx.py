@@ -276,6 +276,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'covid_mtnet.images._sample': ('api/images.html#_sample', 'covid_mtnet/images.py'),
                                     'covid_mtnet.images._values': ('api/images.html#_values', 'covid_mtnet/images.py'),
                                     'covid_mtnet.images.clip_scale': ('api/images.html#clip_scale', 'covid_mtnet/images.py'),
+                                    'covid_mtnet.images.farther': ('api/images.html#farther', 'covid_mtnet/images.py'),
                                     'covid_mtnet.images.kind_of': ('api/images.html#kind_of', 'covid_mtnet/images.py'),
                                     'covid_mtnet.images.minmax': ('api/images.html#minmax', 'covid_mtnet/images.py'),
                                     'covid_mtnet.images.read_image': ('api/images.html#read_image', 'covid_mtnet/images.py'),

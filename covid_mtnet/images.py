@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MAGIC', 'kind_of', 'Image', 'read_image', 'read_values', 'read_mask', 'clip_scale', 'minmax', 'to_uint8', 'windowed',
-           'resize']
+           'resize', 'farther']
 
 # %% ../nbs/api/10_images.ipynb #03ebde6e
 import io, warnings
@@ -200,3 +200,15 @@ def resize(
     if min(h, w) < 1 or np.ndim(pixels) != 2 or not np.size(pixels): raise InputError("resize", "a two-dimensional image and a positive size", f"{np.shape(pixels)} to {size}")
     if mask: return np.asarray(PILImage.fromarray(np.asarray(pixels, bool).astype(np.uint8)).resize((w, h), PILImage.Resampling.NEAREST)) > 0
     return np.asarray(PILImage.fromarray(np.asarray(pixels, np.float32)).resize((w, h), PILImage.Resampling.BILINEAR))
+
+
+def farther(
+    images, # uint8 (n, H, W, channels), or bool (n, H, W) for masks
+    part:float, # Of height and width, in (0, 1]
+)->np.ndarray: # As given
+    "The same pictures smaller, in the middle; the grey values of their edges go on outwards, masks end."
+    h, w = (round(part * s) for s in images.shape[1:3])
+    room = [((s - t) // 2, s - t - (s - t) // 2) for s, t in zip(images.shape[1:3], (h, w))]
+    if images.ndim == 3: return np.stack([np.pad(resize(i, (h, w), mask=True), room) for i in images])
+    small = (np.stack([to_uint8(resize(c / np.float32(255), (h, w))) for c in np.moveaxis(i, -1, 0)], -1) for i in images)
+    return np.stack([np.pad(s, [*room, (0, 0)], mode="edge") for s in small])

@@ -137,7 +137,8 @@ def infection_rows(
         part, tag = part[(part["lung"] > 0) & (part["true_lung"] > 0)], f"{method}.{source}"
         w, base = resamples(part["group"]), dict(method=f"95 % bootstrap over {part['group'].nunique()} patients")
         true, found = (100 * part[k].to_numpy() / part[lung].to_numpy() for k, lung in (("true", "true_lung"), ("found", "lung")))
-        title = f"{method}, {source} lungs:"
+        lungs, _, size = source.partition("@")
+        title = f"{method}, {lungs} lungs" + (f", pictures made smaller to {size} of their side:" if size else ":")
         for k, v in agreement(true, found, w).items(): rows.append(dict(id=f"{tag}.{k}", name=f"{title} {NAMES[k][0]}", **interval(v), n=len(part), unit=NAMES[k][1], **base))
         inside = ((true >= part["low"] - 1e-6) & (true <= part["high"] + 1e-6)).to_numpy(np.float64)
         rows.append(dict(id=f"{tag}.inside", name=f"{title} share of images whose truth lies in the band", **interval(weighted_mean(inside, w)), n=len(part), unit="", **base))
