@@ -172,7 +172,18 @@ def _framed(self,
     return self.given[task].get("frame") == "lungs"
 
 
-Networks.regions, Networks.classes, Networks.framed = _regions, _classes, _framed
+def _infection(self,
+    task:str, # Of infected regions
+    images, # uint8 (n, H, W, 1) of the task's size
+    lungs, # bool (n, H, W), as found
+)->np.ndarray: # float32 (n, H, W), mean over the networks of the task
+    "The probability of infection, by networks that look at the whole picture or at the lungs."
+    if images.shape[1:3] != lungs.shape[1:]: raise InputError(self.folder, f"lungs and {task} of one size", f"{lungs.shape[1:]} and {images.shape[1:3]}")
+    if not self.framed(task): return self.regions(task, images)
+    return uncut_all(self.regions(task, cut_all(images, lungs)), lungs)
+
+
+Networks.regions, Networks.classes, Networks.framed, Networks.infection = _regions, _classes, _framed, _infection
 
 # %% ../nbs/api/88_prediction.ipynb #c2ef98bf
 def _row(self,
@@ -347,13 +358,6 @@ def _slices(each, spacing, classes):
     return rows.assign(**{f"p_{c}": p for c, p in classes.items()})
 
 # %% ../nbs/api/88_prediction.ipynb #f400906e
-def _infection(networks, task, images, lungs):
-    "The probability of infection, by networks that look at the whole picture or at the lungs."
-    if images.shape[1:3] != lungs.shape[1:]: raise InputError(networks.folder, f"lungs and {task} of one size", f"{lungs.shape[1:]} and {images.shape[1:3]}")
-    if not networks.framed(task): return networks.regions(task, images)
-    return uncut_all(networks.regions(task, cut_all(images, lungs)), lungs)
-
-
 def _find(looks, modality, networks, options, failed):
     "Lungs, infected regions and classes of some cases of one modality; gives back those for which it worked."
     from covid_mtnet.infection import completed
@@ -368,7 +372,7 @@ def _find(looks, modality, networks, options, failed):
         if size not in inputs: inputs[size] = np.concatenate([_prepared(l, size) for l in looks])
         return inputs[size]
     found = refine_all(networks.regions(lung_task, stacked(lung_task)))
-    probability = _infection(networks, infection_task, stacked(infection_task), found) if infection_task not in missing else None
+    probability = networks.infection(infection_task, stacked(infection_task), found) if infection_task not in missing else None
     lungs = completed(found, probability) if probability is not None and networks.completes(modality) else found
     present = [t for t in class_tasks if t not in missing]
     given = {t: framed_all(stacked(lung_task), found, networks.given[t]["size"]) if networks.framed(t) else stacked(t) for t in present}
