@@ -195,13 +195,33 @@ def _row(self,
     return next((r for r in rows if r["id"] == id), None)
 
 
+def _of_classifier(self,
+    task:str, # Of classification
+    id:str, # Of a row of metrics.json, behind the name of the network
+)->dict|None: # The row; None where the run has none of that name
+    "A number of the account of the network that classifies."
+    name = self.files[task][0].parent.name
+    first = "" if name == task else prefix(name)
+    return next((r for r in self.metrics[task]["rows"] if r["id"] == first + id), None)
+
+
 def _threshold(self,
     task:str, # Of classification
 )->float: # At or above it the second class is called
     "The threshold chosen on validation images."
-    name = self.files[task][0].parent.name
-    first = "" if name == task else prefix(name)
-    return float(next((r["value"] for r in self.metrics[task]["rows"] if r["id"] == f"{first}threshold.val"), .5))
+    row = self.of_classifier(task, "threshold.val")
+    return .5 if row is None else float(row["value"])
+
+
+def _auc(self,
+    task:str, # Of classification
+)->dict: # test and external, where measured -> value, low, high, n
+    "How well the classifier tells its classes apart, in its own set and in other hospitals."
+    rows = {split: self.of_classifier(task, f"{split}.auc") for split in ("test", "external")}
+    return {split: _bounds(r) for split, r in rows.items() if r}
+
+
+def _bounds(row): return {k: row[k] for k in ("value", "low", "high", "n")}
 
 
 def _thresholds(self,
@@ -215,7 +235,7 @@ def _thresholds(self,
     return row["value"], self.given[TASKS[modality][1]]["spread"][method], f"median of what {row['n']} folds chose"
 
 
-Networks.row, Networks.threshold, Networks.thresholds = _row, _threshold, _thresholds
+Networks.row, Networks.of_classifier, Networks.threshold, Networks.auc, Networks.thresholds = _row, _of_classifier, _threshold, _auc, _thresholds
 
 # %% ../nbs/api/88_prediction.ipynb #08c77b6c
 def _completes(self,
@@ -232,7 +252,7 @@ def _known(self,
 )->dict: # error: of percentages where radiologists drew the truth, in points; healthy: mean percentage of images without COVID-19. None where not measured
     "How far percentages of this kind were off where the truth is known."
     rows = dict(error=self.row(modality, f"{method}.{lungs}.error"), healthy=self.row(modality, "healthy.percent") if (method, lungs) == ("network", "completed") else None)
-    return {name: r and {k: r[k] for k in ("value", "low", "high", "n")} for name, r in rows.items()}
+    return {name: r and _bounds(r) for name, r in rows.items()}
 
 
 Networks.completes, Networks.known = _completes, _known
@@ -396,7 +416,7 @@ def _conclude(look, each, whole, how, classes, networks, missing, options):
     for task, p in classes.items():
         mean, t = float(p[good].mean() if good.any() else p.mean()), networks.threshold(task)
         other, name = CLASSES[task]
-        a["classes"][name] = dict(probabilities={name: mean, other: 1 - mean}, threshold=t, called=name if mean >= t else other, task=task)
+        a["classes"][name] = dict(probabilities={name: mean, other: 1 - mean}, threshold=t, called=name if mean >= t else other, task=task, auc=networks.auc(task))
     a["infection"] = _told(each, whole, how, look.case.spacing)
     if len(each) > 1: look.slices = _slices(each, look.case.spacing, {CLASSES[t][1]: p for t, p in classes.items()})
 

@@ -41,7 +41,8 @@ def runs(tmp_path_factory):
     for task, where, name in (("pneumonia_xray", "", ""), ("covid_xray", "grouped_transfer", "grouped.transfer."), ("covid_ct", "own", "own.irrcnn.")):
         (folder / task / where).mkdir(parents=True)
         irrcnn.irrcnn(SIZE, 1, width=.0625).save_weights(folder / task / where / "model.weights.h5")
-        written(folder, task, rows=[dict(id=f"{name}threshold.val", value=.4)], views=2, **({"frame": "lungs"} if task == "covid_ct" else {}))
+        aucs = [dict(id=f"{name}{split}.auc", value=v, low=v - .1, high=v + .1, n=40) for split, v in (("test", .9), ("external", .6)) if split == "test" or task == "covid_ct"]
+        written(folder, task, rows=[dict(id=f"{name}threshold.val", value=.4)] + aucs, views=2, **({"frame": "lungs"} if task == "covid_ct" else {}))
     return folder
 
 
@@ -106,6 +107,7 @@ def test_a_scan_is_measured_slice_by_slice_in_millilitres(runs, tmp_path):
     true = sum(phantoms.ct(7, "covid", p, size=128).lungs.sum() for p in (10, 20, 30, 40)) * 1.5 ** 2 * 5 / 1000
     assert a["lung_ml"] == pytest.approx(true, rel=.15) and 0 < a["infected_ml"] < a["lung_ml"]
     assert [x["modality_from"] for x in got.answers] == ["the file"] * 2 and "COVID-19" in got.answers[0]["classes"]
+    assert got.answers[0]["classes"]["COVID-19"]["auc"]["external"]["value"] == .6 and "ROC AUC in other hospitals 0.60 (0.50–0.70, n = 40)" in (tmp_path / "out" / "index.html").read_text()
     rows = pd.read_csv(tmp_path / "out" / "scan" / "slices.csv")
     assert len(rows) == 5 and rows["infected_ml"][:4].sum() == pytest.approx(a["infected_ml"]) and rows["not_measurable"].notna().tolist() == [False] * 4 + [True]
     here, mask = nib.load(nifti), nib.load(tmp_path / "out" / "scan.nii.gz" / "lungs.nii.gz")
@@ -152,6 +154,7 @@ def test_one_bad_file_stops_nothing_and_strange_ones_are_flagged(runs, folder, c
     page = (out / "index.html").read_text()
     assert page.count("<article") == 6 and "broken.png" in page and cases.BANNER in page and not re.search(r'(src|href)="(?!data:|#)', page)
     assert page.count("percentages of this kind were off by 3.2 points") == page.count("30 images without COVID-19 were given 3.2 %") == 3 and done["infection"]["lungs"] == "completed"
+    assert page.count("ROC AUC on test images of its own set 0.90 (0.80–1.00, n = 40)") == 6 and "in other hospitals" not in page
     patients = pd.read_csv(out / "patients.csv").set_index("patient")
     assert patients["images"].to_dict() == {"p1": 2, "p2": 1} and patients.loc["p1", "percent"] == pytest.approx(table.loc[["film0.dcm", "film1.dcm"], "percent"].mean())
 
