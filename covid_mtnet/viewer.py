@@ -71,14 +71,16 @@ class Viewer:
     def case(self): return self.cases[self.choice.value]
 
     def _open(self, _=None):
-        many = len(self.case.pixels) > 1
+        self.opening, many = True, len(self.case.pixels) > 1
         self.slice.layout.display = self.measure.layout.display = "" if many else "none"
         self.whole.value, self.slice.max = "", len(self.case.pixels)
         self.slice.value = (self.slice.max + 1) // 2
         with self.threshold.hold_trait_notifications(): (self.threshold.min, self.threshold.max), self.threshold.value = reach(self.case), self.case.threshold
+        self.opening = False
         self._draw()
 
     def _draw(self, _=None):
+        if self.opening: return # The last case's threshold is not this one's
         at = self.slice.value - 1
         self.quantity = look(self.case, at, self.threshold.value)
         self.text.value, self.image.value = summary(self.case, at, self.quantity), picture(self.case, at, self.quantity)
