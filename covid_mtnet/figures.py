@@ -110,12 +110,14 @@ def intervals(
     xlabel:str, # Name of the horizontal axis
     phantom:bool, # Synthetic images?
     note:str="", # Footer
+    reference:float|None=None, # Value of a dashed line: 0 for differences, 1 for ratios, .5 for an AUC
 ): # Figure
     "Values with their 95 % intervals, one under the other."
     fig, ax = plt.subplots(figsize=(5.6, .42 * len(rows) + .9), layout="constrained")
     for i, r in enumerate(rows.values()):
         ax.plot([r["low"], r["high"]], [i, i], color=PALETTE[0], lw=2)
-        ax.plot(r["value"], i, "o", color=PALETTE[0]); ax.annotate(f"{r['value']:.3f}", (r["value"], i), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=7.5)
+        ax.plot(r["value"], i, "o", color=PALETTE[0]); ax.annotate(f"{r['value']:.3f}" if abs(r["value"]) < 10 else f"{r['value']:.0f}", (r["value"], i), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=7.5)
+    if reference is not None: ax.axvline(reference, color="#888888", lw=1, ls="--", zorder=0)
     ax.set(xlabel=xlabel, yticks=range(len(rows)), yticklabels=list(rows), ylim=(len(rows) - .4, -.7))
     return footer(fig, phantom, note)
 
