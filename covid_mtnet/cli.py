@@ -36,7 +36,7 @@ def _keep(a):
 
 def _verify(a):
     from covid_mtnet.report import verify_main
-    return verify_main(a.results)
+    return verify_main(a.results, a.recount)
 
 
 def _predict(a):
@@ -102,7 +102,8 @@ def parser()->argparse.ArgumentParser: # The whole command line
     _graph_commands(commands)
     _add(commands, "report", _report, "Write the report of a profile: one HTML page, and Markdown.", PROFILE, RUNS)
     _add(commands, "keep", _keep, "Copy the account of a real run (no weights) to results/.", PROFILE, RUNS)
-    _add(commands, "verify", _verify, "Recompute every number of results/ from stored predictions.", (["results"], dict(nargs="?", metavar="DIR", help="folder of results (default: the project's)")))
+    _add(commands, "verify", _verify, "Recompute every number of results/ from stored predictions.", (["results"], dict(nargs="?", metavar="DIR", help="folder of results (default: the project's)")),
+         (["--recount"], dict(action="store_true", help="first write what the stored predictions give, after a change to the way of counting")))
     _add(commands, "predict", _predict, "Classes, lungs, infected region and percentage of your own pictures. Research use, not a diagnosis.",
          (["paths"], dict(nargs="+", metavar="PATH", help="image, DICOM file or series, NIfTI volume, or a folder of them")),
          (["--out"], dict(default="predictions", metavar="DIR", help="folder to write (default: predictions)")),

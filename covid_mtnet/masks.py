@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import ndimage
 
 from .core import InputError, atomic_path
-from .evaluation import TITLES, interval, resamples
+from .evaluation import TITLES, drawn_over, interval, resamples
 
 # %% ../nbs/api/62_masks.ipynb #a8a5a28f
 def _border(mask): return mask & ~ndimage.binary_erosion(mask)
@@ -85,7 +85,7 @@ def weighted_mean(
 
 
 def _summary(part, tag, title):
-    w, base = resamples(part["group"]), dict(unit="", method=f"95 % bootstrap over {part['group'].nunique()} patients")
+    w, base = resamples(part["group"]), dict(unit="", method=f"95 % bootstrap over {drawn_over(part['group'])}")
     each, pooled = overlaps(part), overlaps({k: w @ part[k].to_numpy(np.float64) for k in ("tp", "fp", "fn", "tn")})
     for k, name in MEASURES.items():
         known = int(np.isfinite(each[k]).sum())
@@ -122,7 +122,7 @@ def agreement_rows(
     wrong, wrong_too = (t["fp"].to_numpy() + t["fn"].to_numpy() for t in (first, second))
     alike = (wrong + wrong_too - (one ^ other).sum(1)) / 2
     w, (split,) = resamples(first["group"]), first["split"].unique()
-    base = dict(n=len(first), unit="", method=f"95 % bootstrap over {first['group'].nunique()} patients")
+    base = dict(n=len(first), unit="", method=f"95 % bootstrap over {drawn_over(first['group'])}")
     return [dict(id=f"{split}.agreement.dice", name=f"{TITLES[split]} Dice between {models[0]} and {models[1]}, {output}, mean over images", **interval(weighted_mean(2 * (one & other).sum(1) / np.maximum(one.sum(1) + other.sum(1), 1), w)), **base),
             dict(id=f"{split}.agreement.shared", name=f"{TITLES[split]} share of the wrong pixels of {models[0]} that {models[1]} has wrong too, {output}, pooled", **interval((w @ alike) / np.maximum(w @ wrong, 1)), **base)]
 

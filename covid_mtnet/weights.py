@@ -71,7 +71,7 @@ def card(
     rows = [r for r in metrics["rows"] if r.get("low") is not None and r["id"].startswith(mine) and any(k in r["id"] for k in told)][:40]
     table = "\n".join(f"| {r['name']} | {r['value']:.4f} | {r['low']:.4f}–{r['high']:.4f} | {r['n']} |" for r in rows)
     settings = ", ".join(f"{k} {given[k]}" for k in ("size", "width", "epochs", "batch", "rate", "seed") if k in given)
-    said = "The numbers are of the whole cross-validation, each image by a network that had not seen its patient; the mean of those passed on was not measured." if names[0].startswith("fold") else "Numbers without a seed in their name are of their mean."
+    said = "The numbers are of the whole cross-validation, each image by the network of a fold that it was not in; the mean of those passed on was not measured." if names[0].startswith("fold") else "Numbers without a seed in their name are of their mean."
     several = f"- Networks passed on: {', '.join(names)}. {said}\n" if len(names) > 1 else ""
     return f"""# {metrics["task"] if "task" in metrics else task.name}
 

@@ -96,6 +96,26 @@ def test_a_broken_account_is_a_problem_not_a_crash(copy):
     assert any("metrics.json: expected valid JSON" in p for p in problems) and any("other" in p for p in problems)
 
 
+def test_recounting_follows_a_new_way_of_counting_and_no_changed_prediction(copy, capsys):
+    task = copy / "laptop" / "pneumonia_xray"
+    honest = read_json(task / "metrics.json")
+    write_json(task / "metrics.json", dict(honest, rows=[dict(r, method="another way") for r in honest["rows"]])); restamp(task)
+    assert report.verify_main(copy) == 1 and report.verify_main(copy, again=True) == 0
+    assert read_json(task / "metrics.json") == honest
+    text = (task / "predictions.csv").read_text()
+    (task / "predictions.csv").write_text(text.replace(",0.", ",1.", 1))
+    with pytest.raises(report.InputError, match="predictions.csv: expected sha256"): report.recount(task)
+    assert read_json(task / "metrics.json") == honest
+
+
+@pytest.mark.parametrize("left", [0, 40])
+def test_a_truncated_archive_is_a_problem_of_its_own_task(left, copy):
+    task = Path(shutil.copytree(resource("results", "compact", "infection_abdominal_ct"), copy / "compact" / "infection_abdominal_ct"))
+    (task / "masks.npz").write_bytes((task / "masks.npz").read_bytes()[:left]); restamp(task)
+    problems, count = report.verify(copy)
+    assert count and any("infection_abdominal_ct" in p for p in problems) and not any("pneumonia_xray" in p for p in problems)
+
+
 def test_the_committed_results_hold(capsys):
     if report._results() is None: pytest.skip("no results are committed yet")
     assert report.verify_main() == 0, capsys.readouterr().out
