@@ -5,7 +5,7 @@ import sys
 
 from covid_mtnet import graph
 
-PROFILE, RUNS, DATA = config["profile"], config.get("runs", "runs"), config.get("data", "")
+PROFILE, RUNS, DATA = map(str, (config["profile"], config.get("runs", "runs"), config.get("data", "")))  # str: Snakemake makes a number of a folder named 2026
 GRAPH = graph.rules(PROFILE, RUNS, DATA)
 THREADS = graph.threads(PROFILE, workflow.cores)
 RUN = "TF_NUM_INTRAOP_THREADS={threads} " + " ".join(map(shlex.quote, [sys.executable, "-m", "covid_mtnet.cli", "task", PROFILE, "--runs", RUNS, *(["--data", DATA] if DATA else [])]))

@@ -108,7 +108,7 @@ def parser()->argparse.ArgumentParser: # The whole command line
          (["paths"], dict(nargs="+", metavar="PATH", help="image, DICOM file or series, NIfTI volume, or a folder of them")),
          (["--out"], dict(default="predictions", metavar="DIR", help="folder to write (default: predictions)")),
          (["--weights"], dict(metavar="RUN_DIR", help="folder of a profile's runs, or of a published set (default: the published set)")),
-         (["--modality"], dict(choices=("xray", "ct"), help="of files that do not say which they are")),
+         (["--modality"], dict(choices=("xray", "ct"), help="of files that do not say which they are; NIfTI is taken for CT")),
          (["--method"], dict(choices=("adaptive", "density", "network"), help="of the infected region (default: network, where there is one)")),
          (["--patient"], dict(metavar="REGEX", help="its first group, found in a path, is the patient (default: what DICOM says)")),
          (["--anyway"], dict(action="store_true", help="score what is flagged as well; it stays marked")))
@@ -126,7 +126,8 @@ def main(
     "Run a command; bad input is one line on standard error."
     args = parser().parse_args(argv)
     try: return args.function(args)
-    except InputError as e: print(f"covid-mtnet: {e}", file=sys.stderr); return 2 if e.where in ("profile", "--only") else 1
+    except InputError as e: print(f"covid-mtnet: {e}", file=sys.stderr); return 2 if e.where in ("profile", "--only", "patient") else 1
+    except OSError as e: print(f"covid-mtnet: {e.filename or 'the system'}: {e.strerror or e}", file=sys.stderr); return 1
     except KeyboardInterrupt: print("covid-mtnet: stopped; the same command goes on from here", file=sys.stderr); return 130
 
 # %% ../nbs/api/90_cli.ipynb #64057dfc

@@ -33,7 +33,8 @@ def _packed(
 def _one(name, root):
     "One line of `status`."
     from covid_mtnet.manifests import load
-    m = load(name, root)
+    try: m = load(name, root)
+    except InputError as e: return {"set": name, "here": "broken", "files_here": 0, "files": 0, "images": 0, "originals_here": 0, "phantom": False, "splits": {}, "title": name, "licence": "", "use": [], "problem": str(e)}
     try: there, broken = _packed(m, root), None
     except InputError as e: there, broken = set(), str(e)
     total, raw = len(m.members()), sum(p.is_file() and p.suffix != ".part" for p in (root / name / ORIGINALS).rglob("*"))

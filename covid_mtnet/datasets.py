@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from . import images
-from .core import InputError, atomic_path, cache_dir, data_root, digest, progress, write_json
+from .core import InputError, alone, atomic_path, cache_dir, data_root, digest, progress, write_json
 from .manifests import load, open_set
 
 # %% ../nbs/api/30_datasets.ipynb #1dd3a78a
@@ -77,6 +77,13 @@ def _fill(folder, manifest, how, root):
                 if row[m]: array[i, ..., 0] = images.resize(images.read_mask(pack.read(row[m], row[f"{m}_sha256"]), row[m]), how.size, mask=True)
 
 # %% ../nbs/api/30_datasets.ipynb #61a02265
+def _make(folder, manifest, how, root):
+    with atomic_path(folder) as tmp:
+        tmp.mkdir()
+        _fill(tmp, manifest, how, root)
+        write_json(tmp / "done.json", {"set": manifest.name, "manifest": manifest.digest, "images": len(manifest.files)})
+
+
 def prepare(
     name:str, # Set, e.g. "pneumonia_xray"
     how:Preparation, # Size, grey scale, masks
@@ -88,9 +95,7 @@ def prepare(
     manifest = load(name, root)
     folder = Path(cache or cache_dir() / "prepared") / f"{name}-{digest(manifest.digest, how.key)}"
     if not (folder / "done.json").exists():
-        with atomic_path(folder) as tmp:
-            tmp.mkdir()
-            _fill(tmp, manifest, how, root)
-            write_json(tmp / "done.json", {"set": name, "manifest": manifest.digest, "images": len(manifest.files)})
+        with alone(folder):
+            if not (folder / "done.json").exists(): _make(folder, manifest, how, root)
     arrays = {m: np.load(folder / f"{m}.npy", mmap_mode="r", allow_pickle=False) for m in ("images", *how.masks)}
     return Dataset(name, manifest.files.reset_index(drop=True), arrays.pop("images"), arrays, manifest.phantom, manifest.digest)

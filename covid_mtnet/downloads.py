@@ -73,6 +73,7 @@ def _attempt(self, url):
             if r.status_code == 429 or r.status_code >= 500: raise _Cut(f"HTTP {r.status_code} {r.reason}")
             if r.status_code not in (200, 206): raise InputError(url, "a file", f"HTTP {r.status_code} {r.reason}")
             self._receive(url, r, have)
+    except requests.exceptions.SSLError as e: raise InputError(url, "an address whose certificate can be trusted", str(e)) from None
     except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as e: raise _Cut(_reason(e)) from None
     except requests.RequestException as e: raise InputError(url, "an address that answers", str(e)) from None
 

@@ -27,7 +27,11 @@ def load_profile(
     if not path.is_file(): raise InputError("profile", f"one of {', '.join(known)}, or a YAML file" + _near(profile, known), profile)
     try: text = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as e: raise InputError(path, "valid YAML", str(e).replace("\n", " ")) from None
+    if not isinstance(text, dict) or not isinstance(text.get("tasks"), dict) or not text["tasks"]: raise InputError(path, "a mapping with tasks", "none")
     for name, task in text["tasks"].items():
+        if not isinstance(task, dict): raise InputError(f"{path}, task {name}", f"the fields {', '.join(sorted(FIELDS))}", task)
+        for field in ("needs", "parameters"):
+            if not isinstance(task.get(field, {}), dict): raise InputError(f"{path}, task {name}", f"a mapping for {field}, {{}} if empty", task[field])
         if FIELDS - set(task) or set(task) - FIELDS - {"seeds"}: raise InputError(f"{path}, task {name}", f"the fields {', '.join(sorted(FIELDS))}", f"{', '.join(sorted(task))}")
         for n in task["needs"].values():
             if n not in text["tasks"]: raise InputError(f"{path}, task {name}", f"needs among {', '.join(text['tasks'])}", n)
@@ -108,15 +112,16 @@ def rules(
     profile:str, # Name or file of a profile
     runs:str="runs", # Folder of all runs
     data:str="", # Data root of real profiles
+    only:str="", # Task whose stamp is brought up to date; "" takes all
 )->dict: # Task name -> dict(input, output, log, out, notebook, parameters file, priority)
-    "The graph of a profile; stamps and parameter files are brought up to date."
+    "The graph of a profile; stamps and parameter files are brought up to date, by a task that is running only its own."
     p, folder = load_profile(profile), Path(runs) / load_profile(profile)["name"]
     root, made, first = data or None, {}, []
     if p["phantoms"]: root, first = str(folder / "data"), [_phantoms(folder, p["phantoms"])]
     for name, t in p["tasks"].items():
-        write_stamp(folder / ".stamps" / f"{name}.json", stamp(t, None if p["phantoms"] else root))
+        if only in ("", name): write_stamp(folder / ".stamps" / f"{name}.json", stamp(t, None if p["phantoms"] else root))
         given = dict(t["parameters"], profile=p["name"], **{k: str(folder / n) for k, n in t["needs"].items()}, **({"data_root": root} if p["phantoms"] and t["data"] else {}))
-        write_stamp(folder / ".stamps" / f"{name}.parameters.json", given)
+        if only in ("", name): write_stamp(folder / ".stamps" / f"{name}.parameters.json", given)
         made[name] = dict(input=[*first, folder / ".stamps" / f"{name}.json", *(folder / n / "provenance.json" for n in t["needs"].values())],
                           output=[folder / name / o for o in t["outputs"]], log=folder / name / "notebook.ipynb", out=folder / name,
                           notebook=find(t["notebook"]), parameters=folder / ".stamps" / f"{name}.parameters.json",
@@ -231,7 +236,7 @@ def run_task(
     "What a rule of the Snakefile calls: one notebook, its time, and whether its number is as expected."
     from covid_mtnet.runs import execute
     p = load_profile(profile)
-    task, r = p["tasks"][name], rules(profile, runs, data and str(Path(data).absolute()))[name]
+    task, r = p["tasks"][name], rules(profile, runs, data and str(Path(data).absolute()), name)[name]
     if data: os.environ["COVID_MTNET_DATA"] = str(Path(data).absolute())  # the notebook runs in another folder
     began = time.time()
     print(f"{name}: started, about {task['minutes']} min on {p['machine']}", flush=True)
@@ -244,6 +249,7 @@ def run_task(
 
 def _as_expected(out, expect):
     if not expect: return "no expectation stated"
-    value = next(x["value"] for x in read_json(out / "metrics.json")["rows"] if x["id"] == expect["row"])
+    value = next((x["value"] for x in read_json(out / "metrics.json")["rows"] if x["id"] == expect["row"]), None)
+    if value is None: return f"NOT AS EXPECTED: no number {expect['row']}"
     fits = abs(value - expect["value"]) <= expect["tolerance"]
     return f"{expect['row']} {value:.3f}, {'as expected' if fits else 'NOT AS EXPECTED'} ({expect['value']} ± {expect['tolerance']})"

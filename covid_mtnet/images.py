@@ -7,7 +7,7 @@ __all__ = ['MAGIC', 'kind_of', 'Image', 'read_image', 'read_values', 'read_mask'
            'resize', 'farther']
 
 # %% ../nbs/api/10_images.ipynb #03ebde6e
-import io, warnings
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageOps, ImageSequence
 
-from .core import InputError
+from .core import InputError, quiet
 
 # %% ../nbs/api/10_images.ipynb #32ad4600
 MAGIC = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"II*\x00": "TIFF", b"MM\x00*": "TIFF"}
@@ -47,12 +47,11 @@ def _open(src, name):
     data, name = _bytes(src, name)
     if kind_of(data) not in ("PNG", "JPEG", "TIFF"): raise InputError(name, "a PNG, JPEG or TIFF image", _found(data))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", PILImage.DecompressionBombWarning)
-            warnings.filterwarnings("ignore", category=UserWarning)
+        with quiet():
             picture = PILImage.open(io.BytesIO(data), formats=["PNG", "JPEG", "TIFF"])
+            if picture.width * picture.height > PILImage.MAX_IMAGE_PIXELS: raise PILImage.DecompressionBombError
             picture.load()
-    except (PILImage.DecompressionBombError, PILImage.DecompressionBombWarning): raise InputError(name, f"at most {PILImage.MAX_IMAGE_PIXELS:,} pixels", "more") from None
+    except PILImage.DecompressionBombError: raise InputError(name, f"at most {PILImage.MAX_IMAGE_PIXELS:,} pixels", "more") from None
     except Exception as e: raise InputError(name, "a whole image", f"{type(e).__name__}: {e}") from None
     return picture, name
 
@@ -117,12 +116,18 @@ def _pages(picture, name):
     return pages
 
 
+def _white_is_zero(picture):
+    "A TIFF file whose least value is white; Pillow turns those of 1 and 8 bits itself."
+    return getattr(picture, "tag_v2", {}).get(262) == 0 and picture.mode not in ("1", "L")
+
+
 def _picture(src, name):
     picture, name = _open(src, name)
     pages = _pages(picture, name)
     values = np.stack(pages) if len(pages) > 1 else pages[0]
     if not np.isfinite(values).all(): raise InputError(name, "finite grey values", "NaN or infinity")
     low, high = _limits(picture, values)
+    if _white_is_zero(picture): values = low + high - values.astype(np.float64)
     info = dict(format=picture.format, mode=picture.mode, size=values.shape, pages=len(pages), value_min=float(values.min()), value_max=float(values.max()), low=low, high=high, colour=_coloured(picture))
     return Image(clip_scale(values, low, high), info)
 

@@ -8,6 +8,7 @@ __all__ = ['COLUMNS', 'MEASURES', 'DISTANCES', 'TEXT', 'distances', 'compare', '
            'check_stored', 'facts', 'recompute_rows']
 
 # %% ../nbs/api/62_masks.ipynb #e172331b
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +144,9 @@ def read_masks(
 )->tuple[dict, list]: # "model.output" -> bool (n, H, W), and the paths
     "Stored masks."
     if not Path(path).exists(): raise InputError(path, "stored masks", "nothing there")
-    with np.load(path, allow_pickle=False) as z:
+    try: z = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, zipfile.BadZipFile) as e: raise InputError(path, "stored masks, whole", f"{type(e).__name__}: {e}") from None
+    with z:
         h, w = z["size"]
         return {k: np.unpackbits(z[k], axis=1, count=h * w).reshape(-1, h, w).astype(bool) for k in z.files if k not in ("paths", "size")}, z["paths"].tolist()
 

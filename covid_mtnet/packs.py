@@ -11,7 +11,7 @@ import functools, io, re, zipfile
 from pathlib import Path
 
 import numpy as np, pandas as pd
-from PIL import Image
+from PIL import Image, ImageOps
 
 from .core import InputError, atomic_path, progress, read_json, resource, sha256, write_json
 from .downloads import extract, git_blob
@@ -245,6 +245,7 @@ def compact(
     image = _open(data, where)
     if keep and image.size == (size, size): return data
     if offset is not None: return _encode(_shrink_values(np.asarray(image, "float32"), size, offset))
+    if image.mode[0] in "IF": raise InputError(where, "an 8-bit picture", f"one of mode {image.mode}, whose values 8 bits cannot hold")
     image = image.convert("L")
     if transpose: image = image.transpose(Image.Transpose.TRANSPOSE)
     if longest and max(image.size) > longest: image = image.resize([round(n * longest / max(image.size)) for n in image.size], Image.Resampling.LANCZOS)
@@ -410,7 +411,7 @@ def write_set(
     with atomic_path(Path(root) / name / "files.csv") as p: p.write_text(text, encoding="utf-8", newline="")
 
 # %% ../nbs/api/24_packs.ipynb #d73f8595
-IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 MASKS = {"masks": "lung_mask", "lung_masks": "lung_mask", "infection_masks": "infection_mask", "ggo_masks": "ggo_mask", "consolidation_masks": "consolidation_mask", "label_maps": "label_map"}
 
 
@@ -422,7 +423,7 @@ def _images(folder):
 def _measure(p, folder, bad):
     "What a row needs to know of a file; problems go to `bad`."
     data = p.read_bytes()
-    try: size = _open(data, p).size
+    try: size = ImageOps.exif_transpose(_open(data, p)).size
     except InputError as e: bad.append(f"{p.relative_to(folder).as_posix()} ({e.found})"); size = (0, 0)
     return {"path": p.relative_to(folder).as_posix(), "sha256": sha256(data), "bytes": len(data), "width": size[0], "height": size[1]}
 

@@ -7,7 +7,7 @@ __all__ = ['ENDINGS', 'TASKS', 'CLASSES', 'TTA', 'sources', 'weights_folder', 'N
            'main']
 
 # %% ../nbs/api/88_prediction.ipynb #667413f2
-import base64, functools, io, json, math, re, shutil, threading
+import base64, functools, io, json, math, re, shutil, tempfile, threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from PIL import Image as PILImage
 
 from . import __version__, guard, quantification
 from .cases import BANNER, Case, fitted, grey, measured, outlined, picture, sheet, store, stored, warmed
-from .core import InputError, atomic_path, digest, library, progress, read_json, sha256, write_json, write_text
+from .core import InputError, atomic_path, digest, library, progress, quiet, read_json, sha256, write_json, write_text
 from .framing import cut_all, framed_all, uncut_all, unframed
 from .images import clip_scale, kind_of, minmax, read_image, resize, to_uint8
 from .refinement import refine_all
@@ -32,7 +32,9 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ".ima", "
 def _is_picture(path):
     if path.name.lower().endswith(ENDINGS): return True
     if path.suffix or path.name.upper() == "DICOMDIR": return False
-    with open(path, "rb") as f: return kind_of(f.read(352)) == "DICOM"
+    try:
+        with open(path, "rb") as f: return kind_of(f.read(352)) == "DICOM"
+    except OSError: return False
 
 
 def _below(root, out):
@@ -46,7 +48,7 @@ def _name(files, root, taken):
     "A name for the folder of a case: unique whatever the case of its letters."
     rel = files[0].relative_to(root) if root.is_dir() else Path(files[0].name)
     parts = rel.parts if len(files) == 1 else rel.parent.parts or (root.resolve().name,)
-    base = re.sub(r"[^\w.-]+", "_", "__".join(parts)).strip(".")[-100:] or "case"
+    base = re.sub(r"[^\w.-]+", "_", "__".join(parts)).strip(".").encode()[-100:].decode(errors="ignore") or "case"
     name = next(n for n in (base, *(f"{base}-{k}" for k in range(2, 10 ** 6))) if n.lower() not in taken)
     taken.add(name.lower())
     return name
@@ -81,7 +83,7 @@ def weights_folder(
     weights=None, # Folder of a profile's runs, of one run, or of a published set; None: the published set `compact`
 )->Path: # Holds a folder per task
     "Where the networks lie, or what to do to get some."
-    todo = "`covid-mtnet weights fetch compact`, or `covid-mtnet reproduce --profile laptop` and then `--weights runs/laptop`"
+    todo = "`covid-mtnet weights fetch compact --from PLACE`, or `covid-mtnet reproduce --profile laptop` and then `--weights runs/laptop`"
     if weights is None:
         if not home("compact").is_dir(): raise InputError("weights", f"trained networks: {todo}", "none here")
         return weights_folder(home("compact"))
@@ -292,6 +294,11 @@ class _Look:
     @property
     def scored(self): return self.answer["scored"]
 
+    def release(self):
+        "Let go of the pixels; the answer stays."
+        self.image = self.case = self.found = self.slices = None
+        self.given, self.cams = {}, {}
+
 
 def _modality(info, asked, where):
     "X-ray or CT, and who says so."
@@ -363,7 +370,7 @@ def _measure(look, networks, method, found, lungs, probability=None):
     return each, whole, dict(method=method, lungs=source, threshold=threshold, band=list(quantification.around(threshold, method, spread)), threshold_from=origin, **networks.known(modality, method, source))
 
 # %% ../nbs/api/88_prediction.ipynb #c0184f15
-def _told(each, whole, how, spacing):
+def _told(each, whole, how):
     "What is said of the infected region."
     clean = lambda v: None if isinstance(v, float) and not math.isfinite(v) else v
     area = {} if each[0].pixel_mm2 is None or len(each) > 1 else {f"{k}_mm2": n * each[0].pixel_mm2 for k, n in (("lung", whole["lung_pixels"]), ("infected", whole["infected_pixels"]))}
@@ -417,7 +424,7 @@ def _conclude(look, each, whole, how, classes, networks, missing, options):
         mean, t = float(p[good].mean() if good.any() else p.mean()), networks.threshold(task)
         other, name = CLASSES[task]
         a["classes"][name] = dict(probabilities={name: mean, other: 1 - mean}, threshold=t, called=name if mean >= t else other, task=task, auc=networks.auc(task))
-    a["infection"] = _told(each, whole, how, look.case.spacing)
+    a["infection"] = _told(each, whole, how)
     if len(each) > 1: look.slices = _slices(each, look.case.spacing, {CLASSES[t][1]: p for t, p in classes.items()})
 
 
@@ -561,7 +568,7 @@ def _each(function, looks, failed):
         try: function(l); return None
         except InputError as e: return str(e)
         except Exception as e: return str(InputError(l.files[0], "a picture that can be read and scored", f"{type(e).__name__}: {' '.join(str(e).split())[:200]}"))
-    errors = Parallel(-1, prefer="threads")(delayed(tried)(l) for l in looks)
+    with quiet(): errors = Parallel(-1, prefer="threads")(delayed(tried)(l) for l in looks)
     failed += [dict(path=str(l.files[0] if len(l.files) == 1 else l.files[0].parent), error=e) for l, e in zip(looks, errors) if e]
     return [l for l, e in zip(looks, errors) if not e]
 
@@ -575,8 +582,18 @@ def _done(look, out):
 
 
 def _save(look, out):
-    for left in out.glob(f".{look.name}.*"): shutil.rmtree(left, ignore_errors=True)
+    for left in out.glob(".*"):
+        if re.fullmatch(rf"\.{re.escape(look.name)}\.[a-z0-9_]{{8}}", left.name): shutil.rmtree(left, ignore_errors=True)
     with atomic_path(out / look.name) as tmp: _write(look, tmp)
+
+
+def _writable(out):
+    "The folder of results, made now: an hour of inference is too late to find that it cannot be."
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out): pass
+    except OSError as e: raise InputError(out, "a folder that can be written", e.strerror or str(e)) from None
+    return out
 
 
 def _options(modality, method, patient):
@@ -610,7 +627,7 @@ def predict(
     "Classes, lungs, infected region and percentage of new pictures. Research use, not a diagnosis."
     options = dict(modality=modality, method=method, patient=patient, anyway=anyway)
     _options(modality, method, patient)
-    networks, out = _taken_up(weights_folder(weights)), out and Path(out)
+    networks, out = _taken_up(weights_folder(weights)), out and _writable(Path(out))
     found, failed = sources(paths, out)
     code = [sha256(p) for p in sorted(library().glob("*.py"))]
     looks = _each(lambda l: setattr(l, "key", digest(code, networks.hashes, options, [sha256(f) for f in l.files], l.name)), [_Look(n, f, "") for n, f in found], failed)
@@ -622,6 +639,7 @@ def predict(
             for l in _score(part, networks, options, out, failed):
                 done[l.name] = l.answer
                 if not out: cases[l.name] = l.case
+            for l in part: l.release()
             bar.update(len(part))
     got = Predictions([done[l.name] for l in looks if l.name in done], failed, out, cases)
     if out: _summarise(got)
@@ -639,7 +657,6 @@ def _thumbnail(path, widest=640):
 def _summarise(got):
     "predictions.csv, patients.csv and index.html."
     from covid_mtnet.report import _render
-    got.out.mkdir(parents=True, exist_ok=True)
     write_text(got.out / "predictions.csv", got.table.to_csv(index=False))
     if len(got.patients): write_text(got.out / "patients.csv", got.patients.to_csv(index=False))
     else: (got.out / "patients.csv").unlink(missing_ok=True)

@@ -183,6 +183,8 @@ def counted(
     "Infected share of the lung by a map of evidence."
     area, reason, n = None if spacing is None else float(spacing[0] * spacing[1]), implausible(lungs), int(lungs.sum())
     if reason: return Quantity(n, 0, math.nan, math.nan, np.zeros(lungs.shape, bool), method, threshold, reason, area)
+    if found.shape != lungs.shape: raise InputError("quantify", f"evidence of the shape of the lung mask {lungs.shape}", found.shape)
+    if not np.isfinite(found[lungs]).all(): raise InputError("quantify", "finite evidence in the lungs", "NaN or infinity")
     at = lambda t: infected_region(found, lungs, t, smallest)
     region, (low, high) = at(threshold), around(threshold, method, spread)
     return Quantity(n, int(region.sum()), 100 * at(high).sum() / n, 100 * at(low).sum() / n, region, method, threshold, "", area)
@@ -203,6 +205,7 @@ def quantify(
     "Infected share of the lung."
     image, lungs = np.asarray(image, np.float32), np.asarray(lungs, bool)
     if image.shape != lungs.shape or image.ndim != 2: raise InputError("quantify", f"image and lung mask of one shape (H, W)", f"{image.shape} and {lungs.shape}")
+    if not np.isfinite(image).all(): raise InputError("quantify", "finite grey values", "NaN or infinity")
     if (method, modality) not in THRESHOLDS: raise InputError("quantify", f"method and modality among {sorted(THRESHOLDS)}", (method, modality))
     found = evidence(image, lungs, method, probability, **options) if lungs.any() else image
     return counted(found, lungs, method, THRESHOLDS[method, modality] if threshold is None else threshold, spread, spacing, smallest)

@@ -7,12 +7,12 @@ __all__ = ['WINDOWS', 'MOST', 'MODALITIES', 'STORAGE', 'TAGS', 'limits', 'uprigh
            'decode_series', 'decode_nifti', 'read_volume', 'save_nifti']
 
 # %% ../nbs/api/11_volumes.ipynb #d0c799d4
-import contextlib, gzip, io, math, warnings
+import contextlib, gzip, io, math
 from pathlib import Path
 
 import numpy as np
 
-from .core import InputError, atomic_path
+from .core import InputError, atomic_path, quiet
 from .images import Image, clip_scale, kind_of
 
 # %% ../nbs/api/11_volumes.ipynb #c5c49bcd
@@ -62,9 +62,7 @@ def _modality(header):
 def _or_say(name, expected):
     "Libraries kept quiet, and whatever they raise turned into the one error."
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        with quiet(): yield
     except InputError: raise
     except Exception as e: raise InputError(name, expected, f"{type(e).__name__}: {' '.join(str(e).split())[:200]}") from None
 
@@ -157,7 +155,8 @@ def _known(header, name, stored, measured):
 def _padding(header, stored):
     value = header.get("PixelPaddingValue")
     if not isinstance(value, int): return np.zeros(stored.shape, bool)
-    low, high = sorted((value, int(header.get("PixelPaddingRangeLimit") or value)))
+    limit = header.get("PixelPaddingRangeLimit")
+    low, high = sorted((value, value if limit in (None, "") else int(limit)))
     return (stored >= low) & (stored <= high)
 
 
@@ -216,10 +215,14 @@ def _header(path):
     try:
         with open(path, "rb") as f:
             if f.read(132)[128:] != b"DICM": return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=TAGS)
+        with quiet(): return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=TAGS)
     except Exception: return None
+
+
+def _direction(header):
+    "The orientation of a slice without the noise of its last digits; None where it is not stated."
+    numbers = _numbers(header, "ImageOrientationPatient", 6)
+    return numbers and tuple(round(v, 3) for v in numbers)
 
 
 def _family(path):
@@ -227,7 +230,7 @@ def _family(path):
     header = _header(path)
     try:
         if header is None or _modality(header) != "ct" or int(header.get("NumberOfFrames") or 1) > 1 or not header.get("SeriesInstanceUID") or _place(header) is None: return None
-        return str(header.SeriesInstanceUID), int(header.Rows), int(header.Columns), tuple(round(v, 3) for v in _numbers(header, "ImageOrientationPatient", 6))
+        return str(header.SeriesInstanceUID), int(header.Rows), int(header.Columns), _direction(header)
     except Exception: return None
 
 
@@ -247,7 +250,7 @@ def decode_series(
     where, parts = Path(paths[0]).parent, []
     for p in paths:
         with _or_say(p, "a DICOM header that fits its image"): parts.append(_dicom(Path(p).read_bytes(), p))
-    families = {(i["series"], v.shape[1:], i["unit"], _numbers(h, "ImageOrientationPatient", 6)) for v, _, h, i in parts}
+    families = {(i["series"], v.shape[1:], i["unit"], _direction(h)) for v, _, h, i in parts}
     if len(families) > 1 or any(len(v) > 1 for v, *_ in parts): raise InputError(where, "slices of one scan: one series, size and direction", f"{len(families)} kinds in {len(parts)} files")
     places, (_, _, header, info) = [_place(h) for _, _, h, _ in parts], parts[0]
     if None in places: raise InputError(where, "a position in every slice", f"{places.count(None)} of {len(places)} without")

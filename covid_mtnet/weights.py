@@ -141,13 +141,15 @@ def home(
     except InputError: return cache_dir() / "weights" / name
 
 
+def _whole(row): return (p := home(row.set) / row.path).is_file() and p.stat().st_size == row.bytes and sha256(p) == row.sha256
+
+
 def status(
     known:pd.DataFrame=None, # Registry; None: the published one
 )->pd.DataFrame: # A row per set and task: files, MB, here
     "What is published, and what of it is here and whole."
     known = registry() if known is None else known
-    whole = lambda r: (p := home(r.set) / r.path).is_file() and p.stat().st_size == r.bytes and sha256(p) == r.sha256
-    known = known.assign(task=known["path"].str.split("/").str[0], whole=[whole(r) for r in known.itertuples()])
+    known = known.assign(task=known["path"].str.split("/").str[0], whole=[_whole(r) for r in known.itertuples()])
     table = known.groupby(["set", "task"]).agg(files=("path", "size"), MB=("bytes", lambda b: round(b.sum() / 1e6, 1)), here=("whole", "sum"), licence=("licence", "first")).reset_index()
     return table.assign(here=["yes" if r.here == r.files else "no" if not r.here else f"{r.here} of {r.files} files" for r in table.itertuples()])
 
@@ -161,6 +163,7 @@ def fetch(
     from covid_mtnet.downloads import download
     known = registry() if known is None else known
     wanted, dst = known[known["set"] == name], home(name)
+    if not source and len(wanted) and all(_whole(r) for r in wanted.itertuples()): return dst
     if wanted.empty: raise InputError(name, f"a published set ({', '.join(sorted(known['set'].unique())) or 'none yet'})", name)
     for r in progress(list(wanted.itertuples()), f"weights {name}", total=len(wanted)):
         at = f"{str(source).rstrip('/')}/{r.path}" if source else r.address

@@ -217,6 +217,27 @@ def test_add_registers_a_folder(run, tmp_path):
     assert code == 1 and "images/b/p0_1.png" in text and "images/b/p0_3.png" in text and "infection_masks/a/p0_0.png (9x9, its image 40x30)" in text
 
 
+def test_a_turned_photograph_and_its_upright_mask_belong_together(run, tmp_path):
+    from covid_mtnet.datasets import Preparation, prepare
+    src, root, mark = tmp_path / "src", tmp_path / "root", np.zeros((60, 100), np.uint8); root.mkdir()
+    mark[5:25, 10:40] = 255
+    for sub in ("images", "infection_masks"): (src / sub / "a").mkdir(parents=True)
+    for n in range(12):
+        turned = Image.fromarray(mark)
+        turned.transpose(Image.Transpose.ROTATE_90).save(src / "images" / "a" / f"{n}.jpg", exif=(e := Image.Exif(), e.__setitem__(274, 6))[0])
+        turned.convert("1").save(src / "infection_masks" / "a" / f"{n}.png")
+    assert run("add", "phone", src, "--data", root)[0] == 0
+    data = prepare("phone", Preparation(64, masks=("infection_mask",)), root, tmp_path / "cache")
+    bright, mask = data.images[0, ..., 0] > 127, data.masks["infection_mask"][0, ..., 0] > 0
+    assert (bright & mask).sum() > .9 * mask.sum() > 0
+
+
+def test_one_broken_set_is_one_broken_line(run, tmp_path):
+    (tmp_path / "clinic").mkdir(); (tmp_path / "clinic" / "files.csv").write_text("path\na.png\n"); (tmp_path / "clinic" / "set.json").write_text("{}")
+    code, text = run("status", "clinic", "pneumonia_xray", "--data", tmp_path, "--json")
+    assert [(l["set"], l["here"]) for l in json.loads(text)] == [("clinic", "broken"), ("pneumonia_xray", "missing")]
+
+
 def test_add_refuses_what_it_cannot_mean(run, tmp_path):
     (tmp_path / "empty").mkdir()
     for words, found in ((("pneumonia_xray", tmp_path), "a published set"), (("../x", tmp_path), "letters, digits"), (("x", tmp_path / "none"), "nothing there"), (("x", tmp_path / "empty"), "found none")):

@@ -82,6 +82,19 @@ def test_only_runs_what_is_asked_for_and_needed(tiny):
     assert "good" in said and "after" in said and "bad" not in said
 
 
+@pytest.mark.parametrize("text, said", [("", "a mapping with tasks"), ("tasks: {a: 3}", "task a"), ("tasks: {a: {needs: }}", "a mapping for needs")])
+def test_a_broken_profile_is_said(text, said, tmp_path):
+    from covid_mtnet import graph
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(graph.InputError, match=said): graph.load_profile(str(tmp_path / "mine.yaml"))
+
+
+def test_a_number_that_was_expected_and_is_not_there_costs_no_run(tmp_path):
+    from covid_mtnet import graph
+    (tmp_path / "metrics.json").write_text('{"rows": [{"id": "a", "value": null}]}')
+    for row in ("a", "b"): assert "NOT AS EXPECTED" in graph._as_expected(tmp_path, dict(row=row, value=1, tolerance=1))
+
+
 def test_kill_minus_nine_of_everything_and_the_same_command_recovers(tmp_path):
     p = project(tmp_path / "p", {"slow": SLOW}, {})
     run = subprocess.Popen([sys.executable, "-m", "covid_mtnet.cli", "reproduce", "--profile", "tiny"], cwd=p, env=environment(p), stdout=subprocess.PIPE, text=True, start_new_session=True)

@@ -56,6 +56,22 @@ def test_exif_orientation_is_applied():
     assert read_image(turned).pixels.shape == (40, 30)
 
 
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_a_tiff_whose_least_value_is_white_is_turned(depth):
+    import tifffile
+    out, a = io.BytesIO(), RAMP.astype(depth) * (257 if depth == np.uint16 else 1)
+    tifffile.imwrite(out, np.iinfo(depth).max - a, photometric="miniswhite")
+    assert np.abs(read_image(out.getvalue()).pixels - RAMP / 255).max() < 1e-3
+
+
+def test_threads_leave_the_warning_filters_as_they_were():
+    import warnings
+    from concurrent.futures import ThreadPoolExecutor
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool: list(pool.map(read_image, [SAME["16-bit TIFF"], SAME["palette"]] * 40))
+    assert warnings.filters == before
+
+
 def test_pages_become_a_stack():
     data = stored(GREY, "TIFF", save_all=True, append_images=[GREY, GREY])
     assert read_image(data).pixels.shape == (3, 30, 40)

@@ -169,12 +169,49 @@ def test_a_broken_batch_goes_on_where_it_was(runs, folder, monkeypatch):
     again = prediction.predict(folder, out, runs, "xray")
     assert not seen and again.table.drop(columns="error").equals(first.table.drop(columns="error")) and len(again.cases) == 3
     (out / "film0.dcm" / "case.json").unlink()
-    (out / ".film1.dcm.left").mkdir(); (out / ".film1.dcm.left" / "case.json").write_text("{}")
+    (out / ".film1.dcm.abcd_123").mkdir(); (out / ".film1.dcm.abcd_123" / "case.json").write_text("{}")
     dicom(folder / "film1.dcm", np.rint(4095 * film(9)).astype(np.uint16), BitsStored=12, PatientID="p1")
     prediction.predict(folder, out, runs, "xray")
     assert sorted(seen) == ["film0.dcm", "film1.dcm"] and not list(out.glob(".film*"))
     seen.clear(); prediction.predict(folder, out, runs, "xray", method="density")
     assert len(seen) == 3
+
+
+def test_cases_whose_names_begin_alike_leave_each_other_alone(tmp_path):
+    (tmp_path / ".scan.png.abcd_123").mkdir(); (tmp_path / ".scan.abcd_123").mkdir()
+    look = prediction._Look("scan", [], "")
+    with pytest.raises(AttributeError): prediction._save(look, tmp_path)  # nothing was read
+    assert [p.name for p in tmp_path.iterdir()] == [".scan.png.abcd_123"]
+
+
+def test_pixels_are_let_go_when_they_are_written(runs, tmp_path, monkeypatch):
+    seen, real = [], prediction._score
+    monkeypatch.setattr(prediction, "_chunks", lambda looks, most=64: ([l] for l in looks))
+    monkeypatch.setattr(prediction, "_score", lambda part, *rest: seen.append([l.image is not None for l in held]) or held.extend(part) or real(part, *rest))
+    held = []
+    got = prediction.predict([png(tmp_path / f"film{k}.png", film(k)) for k in range(3)], tmp_path / "out", runs, "xray")
+    assert len(got.cases) == 3 and seen == [[], [False], [False, False]] and held[2].image is None
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_looked_at(runs, tmp_path, monkeypatch, capsys):
+    (tmp_path / "out").write_text("a file")
+    monkeypatch.setattr(prediction, "_find", lambda *_: 1 / 0)
+    path = png(tmp_path / "film.png", film(1))
+    with pytest.raises(InputError, match="out: expected a folder that can be written"): prediction.predict(path, tmp_path / "out", runs, "xray")
+    assert cli.main(["predict", str(path), "--weights", str(runs), "--patient", "(", "--out", str(tmp_path / "o")]) == 2
+
+
+def test_a_long_name_in_any_script_is_a_name(tmp_path):
+    folder = tmp_path / ("肺" * 60) / ("胸" * 60)
+    folder.mkdir(parents=True)
+    ((name, _),), failed = prediction.sources(png(folder / "像.png", film(1)).parents[1], tmp_path / "out")
+    assert len(name.encode()) <= 100 and name.endswith("像.png") and not failed
+
+
+def test_ten_bits_in_sixteen_are_contrast_enough(runs, tmp_path):
+    path = tmp_path / "film.png"
+    PILImage.fromarray(np.rint(1023 * film(1)).astype(np.uint16)).save(path)
+    assert not any("contrast" in f for f in prediction.predict(path, weights=runs, modality="xray").answers[0]["flags"])
 
 
 def test_whoever_has_looked_can_have_the_numbers_anyway(runs, tmp_path):

@@ -108,6 +108,8 @@ def test_padding_is_background():
     for inverted, padding in (("MONOCHROME2", 4095), ("MONOCHROME1", 4095)):
         pixels = read_image(dicom(stored, "DX", BitsStored=12, photometric=inverted, PixelPaddingValue=padding)).pixels
         assert (pixels[:, :5] == 0).all() and pixels.max() > .5
+    low = np.clip(TWELVE, 30, None); low[:, :5] = np.arange(20).reshape(-1, 1)[np.arange(len(low)) % 20]
+    assert (read_image(dicom(low, "DX", BitsStored=12, PixelPaddingValue=20, PixelPaddingRangeLimit=0)).pixels[:, :5] == 0).all()
 
 
 def test_a_voi_curve_and_a_window_that_shows_nothing():
@@ -158,6 +160,12 @@ def test_a_series_out_of_order(tmp_path):
     down = write_series(tmp_path / "down", ImageOrientationPatient=[1, 0, 0, 0, -1, 0])
     assert np.abs(read_image(down).pixels - image.pixels[:, ::-1]).max() < 1e-6
     assert read_image(sorted(down.iterdir())).pixels.shape == (4, 40, 48)
+
+
+def test_a_series_whose_direction_is_written_with_noise(tmp_path):
+    scan = write_series(tmp_path / "scan")
+    (scan / "IM1").write_bytes(dicom(STACK[0], **SLICE | dict(ImagePositionPatient=[0, 0, 0], InstanceNumber=1, ImageOrientationPatient=[1, 0, 0, 0, .999999, 0])))
+    assert len(group_series(sorted(scan.iterdir()))) == 1 and read_image(scan).pixels.shape == (4, 40, 48)
 
 
 def test_a_series_with_a_gap_a_repetition_or_a_broken_slice(tmp_path):
