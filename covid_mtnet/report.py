@@ -208,6 +208,17 @@ def _files(task_dir):
         elif sha256(path) != known: yield f"{path}: expected sha256 {known}, found {sha256(path)}"
 
 # %% ../nbs/api/86_report.ipynb #a859c3a9
+def _replaced(task_dir):
+    "Networks that the account was made with and that are no longer those of the account beside it."
+    from covid_mtnet.weights import registry
+    published = set(registry()["sha256"])
+    for name, known in read_json(task_dir / "provenance.json").get("networks", {}).items():
+        task, _, rest = name.partition("/")
+        if known in published or not (task_dir.parent / task / "provenance.json").exists(): continue
+        now = read_json(task_dir.parent / task / "provenance.json")["outputs"].get(rest)
+        if now not in (None, known): yield f"{task_dir}: made with another {name} ({known[:12]}...) than that of {task_dir.parent / task} ({now[:12]}...); run it again"
+
+
 def verify(
     results=None, # Folder of results; None: the project's
 )->tuple[list, int]: # Problems as sentences, and how many numbers were recomputed
@@ -221,6 +232,7 @@ def verify(
         try:
             stored = read_json(task_dir / "metrics.json")
             problems += _files(task_dir)
+            problems += _replaced(task_dir)
             problems += _differences(task_dir, stored["rows"], recompute(task_dir))
             problems += [f"{task_dir}: claim {c} points to {i}, which is not there" for c, i in stored["claims"].items() if i not in {r["id"] for r in stored["rows"]}]
             problems += [f"{task_dir}: claim {c} is none of the paper's" for c in stored["claims"] if c not in known]

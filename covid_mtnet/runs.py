@@ -116,13 +116,23 @@ class Run:
         precision:str="float32", # Keras policy in force
     ):
         self.folder, self.task, self.profile, self.seed, self.precision = Path(out_dir), task, profile, seed, precision
-        self.began, self.sets, self.phantom, self.shown, self.made_from = time.time(), {}, False, [], provenance()
+        self.began, self.sets, self.networks, self.phantom, self.shown, self.made_from = time.time(), {}, {}, False, [], provenance()
         self.folder.mkdir(parents=True, exist_ok=True)
-        for old in ("provenance.json", "metrics.json"): (self.folder / old).unlink(missing_ok=True)
+        for old in [p for pattern in ("*.json", "*.csv", "*.npz", "figures/*") for p in self.folder.glob(pattern) if p.name not in ("trained.json", "checkpoint.npz")]: old.unlink()
 
     def uses(self, data):
         "Declare a dataset that the run reads."
         self.sets[data.name], self.phantom = data.digest, self.phantom or data.phantom
+
+    def takes(self,
+        other, # Folder of another run, named by its task
+        name:str="model.weights.h5", # Its weight file
+    )->Path: # The file
+        "Declare a network that the run takes from another one."
+        path = Path(other) / name
+        if not path.is_file(): raise InputError(path, "the weights of a finished run", "nothing there")
+        self.networks[f"{Path(other).name}/{name}"] = sha256(path)
+        return path
 
     def code(self,
         *modules:str, # Names of library modules
@@ -189,7 +199,7 @@ def _finish(self,
     "Write provenance.json: the run is whole."
     scale = 1 if sys.platform == "darwin" else 1024
     files = [p for p in sorted(self.folder.rglob("*")) if p.is_file() and p.suffix in (".json", ".csv", ".npz", ".png", ".svg", ".h5") and p.name != "trained.json"]
-    note = dict(self.made_from, task=self.task, profile=self.profile, seed=self.seed, precision=self.precision, manifests=self.sets, phantom=self.phantom,
+    note = dict(self.made_from, task=self.task, profile=self.profile, seed=self.seed, precision=self.precision, manifests=self.sets, networks=self.networks, phantom=self.phantom,
                 wall_seconds=round(time.time() - self.began, 1), peak_memory_mib=round(rusage.getrusage(rusage.RUSAGE_SELF).ru_maxrss * scale / 2 ** 20),
                 outputs={p.relative_to(self.folder).as_posix(): sha256(p) for p in files}, **extra)
     write_json(self.folder / "provenance.json", note)
