@@ -52,6 +52,7 @@ def _open(src, name):
             if picture.width * picture.height > PILImage.MAX_IMAGE_PIXELS: raise PILImage.DecompressionBombError
             picture.load()
     except PILImage.DecompressionBombError: raise InputError(name, f"at most {PILImage.MAX_IMAGE_PIXELS:,} pixels", "more") from None
+    except PILImage.UnidentifiedImageError: raise InputError(name, "a whole image", f"the first bytes of a {kind_of(data)} file and no image behind them") from None
     except Exception as e: raise InputError(name, "a whole image", f"{type(e).__name__}: {e}") from None
     return picture, name
 

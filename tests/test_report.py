@@ -108,6 +108,16 @@ def test_recounting_follows_a_new_way_of_counting_and_no_changed_prediction(copy
     assert read_json(task / "metrics.json") == honest
 
 
+def test_an_account_of_a_network_that_was_replaced_is_named(copy):
+    task, other = copy / "laptop" / "pneumonia_xray", copy / "laptop" / "chest_seg_xray"
+    other.mkdir()
+    for told, said in (("a" * 64, False), ("b" * 64, True)):
+        write_json(other / "provenance.json", dict(outputs={"nabla3/model.weights.h5": "a" * 64}))
+        made = read_json(task / "provenance.json")
+        write_json(task / "provenance.json", dict(made, networks={"chest_seg_xray/nabla3/model.weights.h5": told, "lung_seg_ct/nabla3/model.weights.h5": told}))
+        assert any("pneumonia_xray: made with another chest_seg_xray" in p for p in report.verify(copy)[0]) == said
+
+
 @pytest.mark.parametrize("left", [0, 40])
 def test_a_truncated_archive_is_a_problem_of_its_own_task(left, copy):
     task = Path(shutil.copytree(resource("results", "compact", "infection_abdominal_ct"), copy / "compact" / "infection_abdominal_ct"))
