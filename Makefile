@@ -50,7 +50,7 @@ kernel: setup
 	@$(BIN)/python -m ipykernel install --prefix .venv --name covid_mtnet --display-name covid_mtnet
 
 lab: kernel
-	@$(BIN)/jupyter lab nbs --MultiKernelManager.default_kernel_name=covid_mtnet
+	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/nbs/index.ipynb --MultiKernelManager.default_kernel_name=covid_mtnet
 
 readme: setup
 	$(BIN)/jupyter nbconvert --log-level WARN --execute --inplace nbs/index.ipynb

@@ -7,7 +7,7 @@ __all__ = ['BANNER', 'SIDE', 'Case', 'known_case', 'phantom_cases', 'store', 'st
            'fitted', 'warmed', 'outlined', 'grey', 'sheet', 'picture']
 
 # %% ../nbs/api/78_cases.ipynb #0f0a95d1
-import functools, io, json, math, textwrap
+import csv, functools, io, json, math, textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +97,10 @@ def saved_cases(
     folder, # What `covid-mtnet predict --out` wrote
 )->list: # Case, by name of the folder
     "The cases that predict put aside."
-    paths = sorted(Path(folder).glob("*/view.npz"))
+    paths, table = sorted(Path(folder).glob("*/view.npz")), Path(folder) / "predictions.csv"
+    if table.is_file():
+        with open(table, encoding="utf-8", newline="") as f: listed = {row.get("case") for row in csv.DictReader(f)}
+        paths = [p for p in paths if p.parent.name in listed]
     if not paths: raise InputError(folder, "what `covid-mtnet predict PATH... --out` wrote: a folder for each case, with view.npz", "none")
     return [stored(p) for p in paths]
 

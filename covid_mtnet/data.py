@@ -176,7 +176,7 @@ def _pack_arguments(p):
 def _add_arguments(p):
     p.add_argument("name", metavar="NAME", help="name of the new set")
     p.add_argument("folder", metavar="FOLDER", help="class sub-folders, or images beside masks")
-    p.add_argument("--group-regex", metavar="RE", help="first group of this pattern in the file's stem is the patient")
+    p.add_argument("--group-regex", metavar="RE", help="first group of this pattern in the file's stem is the patient (default: every file is a patient of its own)")
     p.add_argument("--label-from", choices=("folders", "none"), default="folders", help="where labels come from")
     p.add_argument("--licence", default="not stated", help="licence of the images")
     p.add_argument("--force", action="store_true", help="replace a set of that name")
@@ -200,6 +200,7 @@ def _print_verify(lines):
 def _run(args, root):
     "Run one command; True if all went well."
     from covid_mtnet import packs
+    from covid_mtnet.manifests import load
     if args.data_command == "status":
         lines = status(args.sets, root)
         print(json.dumps(lines, indent=1)) if args.json else _print_status(lines, root)
@@ -212,7 +213,9 @@ def _run(args, root):
     if args.data_command == "pack": print(_packed_words(args.set, packs.pack(args.set, args.source, root, args.partial, args.other_version, args.force)))
     if args.data_command == "add":
         got = packs.add(args.name, args.folder, root, args.group_regex, args.label_from, licence=args.licence, force=args.force)
-        print(f"{args.name}: {sum(got.values())} images, " + ", ".join(f"{k} {v}" for k, v in sorted(got.items())))
+        files = load(args.name, root).files
+        print(f"{args.name}: {sum(got.values())} images, " + ", ".join(f"{k} {v}" for k, v in sorted(got.items())) + f"; {files['group'].nunique()} patients; classes: {', '.join(sorted(set(files['label']) - {''})) or 'none'}")
+        if not args.group_regex: print("no --group-regex: every file counts as a patient of its own, so images of one patient may be on two sides of a split")
     if args.data_command == "manifests": print("\n".join(f"{k:20} {v:>5} images" for k, v in packs.build(args.source, args.out or resource("data_manifests")).items()))
     return True
 

@@ -187,6 +187,7 @@ def reproduce(
         made = rules(profile, runs, root)
         due = pending(made, only or list(made))
         _announce(p, due, only or list(made))
+        if root: _there(sorted({s for t in due for s in p["tasks"][t]["data"]}), root)
         if dry_run or not due: return 0 if dry_run else _report(p, folder, runs, True)
         with open(folder / "snakemake.log", "w") as log:
             done = subprocess.run(_snakemake(profile, runs, root, cores or os.cpu_count(), list(only) or ["all"], extra), stderr=log).returncode == 0
@@ -211,6 +212,13 @@ def pending(
     return due
 
 
+def _there(sets, root):
+    "Say before anything runs which images are missing, and how to get them."
+    from covid_mtnet.data import status
+    missing = [l["set"] for l in (status(sets, root) if sets else []) if l["here"] == "missing"]
+    if missing: raise InputError(root, f"the images of {', '.join(missing)}: `covid-mtnet data fetch {' '.join(missing)}`, or --data", "none of them")
+
+
 def _announce(p, due, wanted):
     side_by_side = 2 if p["cores"] == 1 else 1
     minutes = -(-sum(p["tasks"][n]["minutes"] for n in due) // side_by_side)
@@ -222,7 +230,7 @@ def _report(p, folder, runs, fine):
     from covid_mtnet.report import report
     page, _ = report(p["name"], runs)
     failed = [n for n in p["tasks"] if not (folder / n / "provenance.json").exists() and (folder / n / "notebook.ipynb").exists()]
-    if failed: print(f"failed: {', '.join(failed)}; the same command goes on from here")
+    if failed: print(f"failed: {', '.join(failed)}; the same command goes on from here. What the report shows of them is a committed account, if any")
     print(f"report: {page}", flush=True)
     return 0 if fine else 1
 
@@ -236,6 +244,7 @@ def run_task(
     "What a rule of the Snakefile calls: one notebook, its time, and whether its number is as expected."
     from covid_mtnet.runs import execute
     p = load_profile(profile)
+    if name not in p["tasks"]: raise InputError("task", f"one of {', '.join(p['tasks'])}" + _near(name, p["tasks"]), name)
     task, r = p["tasks"][name], rules(profile, runs, data and str(Path(data).absolute()), name)[name]
     if data: os.environ["COVID_MTNET_DATA"] = str(Path(data).absolute())  # the notebook runs in another folder
     began = time.time()

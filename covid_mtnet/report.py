@@ -116,6 +116,8 @@ def report(
     first = {t: f for t, f in folders.items() if "of" not in known[t]}
     metrics = {t: read_json(f / "metrics.json") for t, f in folders.items()}
     table, beyond, found = claims_table({t: metrics[t] for t in first}), beyond_table({t: metrics[t] for t in first}), _figures(first)
+    elsewhere = {t for t, f in first.items() if here not in f.parents}
+    table["ours"] = [o and f"{o}; committed account" if t in elsewhere else o for o, t in zip(table["ours"], table["task"])]
     figures = [dict(f, runnable=[t for t in f["tasks"].split() if t in known], shown=[(t, p, metrics[t]["phantom"]) for t, p in found.get(f["number"], [])]) for f in figure_list().to_dict("records")]
     given = dict(profile=Path(profile).stem, claims=table.to_dict("records"), beyond=beyond.rename(columns={"the paper's way": "paper_way"}).to_dict("records"), counts=table["verdict"].value_counts().to_dict(), figures=figures, here=here,
                  tasks=[_task(t, f, known[t]["notebook"]) for t, f in first.items()], spread=spread(folders, known), phantom=any(m["phantom"] for m in metrics.values()))
@@ -148,6 +150,7 @@ def keep(
             given = yaml.safe_load((src / "parameters.yaml").read_text(encoding="utf-8"))
             write_text(tmp / "parameters.yaml", yaml.safe_dump(anywhere(given, runs), sort_keys=False))
         kept.append(dst)
+    if not kept: raise InputError(Path(runs) / Path(profile).stem, "a finished run", "none")
     return kept
 
 # %% ../nbs/api/86_report.ipynb #384ace08

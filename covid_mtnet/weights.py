@@ -59,6 +59,11 @@ def _licences(task):
     return "; ".join(f"{s}: {load(s).meta['licence']}" for s in sorted(data))
 
 
+def _described(metrics, made):
+    from covid_mtnet.manifests import load
+    return "" if metrics["phantom"] else "".join(f"- {s}: {load(s).meta['description']}\n" for s in sorted(made["manifests"]))
+
+
 def card(
     task, # Folder of a finished run, or of a set
 )->str: # Markdown
@@ -78,7 +83,7 @@ def card(
 Research use, not a diagnosis. {"Trained on phantoms: it knows nothing of patients." if metrics["phantom"] else "The numbers hold for images like those of its test set, and for no others without a trial."}
 
 - Images, to train or to test: {", ".join(made["manifests"])}. Licences: {_licences(task)}.
-- Settings: {settings}; {made.get("precision", "")}; commit {str(made.get("commit", ""))[:10]}.
+{_described(metrics, made)}- Settings: {settings}; {made.get("precision", "")}; commit {str(made.get("commit", ""))[:10]}.
 {several}
 | number | value | 95 % interval | n |
 | --- | --- | --- | --- |

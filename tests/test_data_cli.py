@@ -201,7 +201,7 @@ def test_add_registers_a_folder(run, tmp_path):
         for sub in ("images", "infection_masks"):
             (src / sub / "ab"[n % 2]).mkdir(parents=True, exist_ok=True); (src / sub / "ab"[n % 2] / f"p{n // 4}_{n}.png").write_bytes(encoded(n if sub == "images" else 500 + n))
     code, text = run("add", "clinic", src, "--data", root, "--group-regex", r"^(p\d+)_", "--licence", "mine")
-    assert code == 0 and "clinic: 40 images" in text
+    assert code == 0 and "clinic: 40 images" in text and "; 10 patients; classes: a, b" in text and "every file counts" not in text
     m = manifests.load("clinic", root)
     assert m.masks == ["infection_mask"] and set(m.files.label) == {"a", "b"} and m.files.groupby("group").split.nunique().max() == 1 and not m.phantom
     assert run("verify", "clinic", "--data", root)[0] == 0 and "licence: mine" in run("status", "clinic", "--data", root)[1]
@@ -240,7 +240,7 @@ def test_one_broken_set_is_one_broken_line(run, tmp_path):
 
 def test_add_refuses_what_it_cannot_mean(run, tmp_path):
     (tmp_path / "empty").mkdir()
-    for words, found in ((("pneumonia_xray", tmp_path), "a published set"), (("../x", tmp_path), "letters, digits"), (("x", tmp_path / "none"), "nothing there"), (("x", tmp_path / "empty"), "found none")):
+    for words, found in ((("pneumonia_xray", tmp_path), "a published set"), (("../x", tmp_path), "letters, digits"), (("x", tmp_path / "none"), "nothing there"), (("x", tmp_path / "empty"), "found none"), (("x", tmp_path / "empty", "--group-regex", "("), "a regular expression")):
         code, text = run("add", *words, "--data", tmp_path)
         assert code == 1 and found in text
 

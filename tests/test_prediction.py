@@ -201,6 +201,31 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_looked_at(ru
     assert cli.main(["predict", str(path), "--weights", str(runs), "--patient", "(", "--out", str(tmp_path / "o")]) == 2
 
 
+def test_what_was_there_before_is_left_alone(runs, tmp_path):
+    path = png(tmp_path / "films" / "film.png", film(1))
+    (tmp_path / "out" / "film.png").mkdir(parents=True); (tmp_path / "out" / "film.png" / "notes.txt").write_text("mine")
+    got = prediction.predict(path, tmp_path / "out", runs, "xray")
+    assert "left alone" in got.failed[0]["error"] and (tmp_path / "out" / "film.png" / "notes.txt").read_text() == "mine"
+    assert "left alone" in prediction.predict(path, tmp_path / "films", runs, "xray").failed[0]["error"] and path.is_file()
+
+
+def test_results_may_lie_around_or_beside_the_pictures_and_only_the_last_ones_are_shown(runs, tmp_path):
+    first, other = png(tmp_path / "films" / "a.png", film(1)), png(tmp_path / "films" / "b.png", film(2))
+    for _ in range(2): assert len(prediction.predict(tmp_path / "films", tmp_path, runs, "xray").answers) == 2
+    assert [c.name for c in cases.saved_cases(tmp_path)] == ["a.png", "b.png"]
+    first.write_bytes(first.read_bytes()[:99])
+    got = prediction.predict(tmp_path / "films", tmp_path, runs, "xray")
+    assert len(got.failed) == 1 and [c.name for c in cases.saved_cases(tmp_path)] == ["b.png"] and not (tmp_path / "a.png").exists()
+    prediction.predict(png(tmp_path / "c.png", film(3)), tmp_path / "beside", runs, "xray")
+    prediction.predict(other, tmp_path / "beside", runs, "xray")
+    assert [c.name for c in cases.saved_cases(tmp_path / "beside")] == ["b.png"]
+
+
+def test_a_class_says_from_whom_it_was_learned(runs, tmp_path):
+    got = prediction.predict(png(tmp_path / "a.png", film(1)), tmp_path / "out", runs, "xray")
+    assert "children" in got.answers[0]["classes"]["pneumonia"]["learned_from"] and "Learned from children" in (tmp_path / "out" / "index.html").read_text()
+
+
 def test_a_long_name_in_any_script_is_a_name(tmp_path):
     folder = tmp_path / ("肺" * 60) / ("胸" * 60)
     folder.mkdir(parents=True)
