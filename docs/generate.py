@@ -49,6 +49,13 @@ def toctree(names, caption="", depth=1, hidden=False):
     return "\n".join(["```{toctree}", *options, "", *names, "```"])
 
 
+def text_of(path):
+    "A text of docs/, its links into the checkout turned to the pages of the site."
+    up = "../" * (path.relative_to(TOP / "docs").parent != Path("."))
+    text = re.sub(r"\]\((?:\.\./)+nbs/", f"]({up}", path.read_text())
+    return text.replace("](../data.md", "](../data/index.md") if up else text
+
+
 # Notebooks
 
 def markdown(text): return dict(cell_type="markdown", metadata={}, source=text)
@@ -231,7 +238,7 @@ def claims_page(out):
         parts.append(f'## Profile {profile}\n\n{counts}. <a class="reference external" href="reports/{profile}.html">The whole report of profile {profile}</a>: one page with every figure, the data and the provenance.\n\n'
                      + (lambda t: table(t.columns, t.to_numpy()))(t.drop(columns=["id", "profile"], errors="ignore")))
     shutil.rmtree(out / "_reports", ignore_errors=True)
-    text = (TOP / "docs" / "claims.md").read_text()
+    text = text_of(TOP / "docs" / "claims.md")
     write_text(out / "claims.md", text + "\n\n" + ("\n\n".join(parts) or "No run on real images is committed.") + "\n")
 
 
@@ -282,7 +289,7 @@ def model_card(name, out):
     rows = [(t, p, r) for (p, t), m in found.items() if used_in(t, name) for r in m["rows"] if r.get("low") is not None and chosen(name, r["id"])]
     reached = [(f"[{t}](../{task_pages()[t]})", p, r["name"], number(r, "value"), f"{number(r, 'low')}–{number(r, 'high')}", r["n"]) for t, p, r in rows]
     trained = [(f"[{t}](../{task_pages()[t]})", ", ".join(f"[{s}](../data/{s}.md)" for s in tasks[t]["data"])) for t in tasks if "history.csv" in tasks[t]["outputs"] and used_in(t, name)]
-    text = (TOP / "docs" / "models" / f"{name}.md").read_text().split("<!-- facts -->")
+    text = text_of(TOP / "docs" / "models" / f"{name}.md").split("<!-- facts -->")
     write_text(out / "models" / f"{name}.md", text[0] + raw_table(("fact", "value"), facts) + "\n\n## Trained and tested on\n\n" + table(("task", "data"), trained) + "\n\n## What it reached\n\n" + NOT_A_DIAGNOSIS + " On real images; n and a 95 % interval beside every number.\n\n"
                + (table(("task", "profile", "number", "value", "95 % interval", "n"), reached) if reached else "No run on real images is committed.") + "\n" + text[1])
     return f"[{title}]({name}.md)", f"{model.count_params():,}", "image → class probabilities" if kind == "classification" else "image → mask", len({t for t, _, _ in rows}) or "none yet"
@@ -339,6 +346,7 @@ def front(out):
         shutil.copy2(TOP / path, out / kept)
         text = text.replace(f"../{path}", f"/{kept.as_posix()}")
     for name, target in (("CONTRIBUTING.md", "contributing.md"), ("CHANGELOG.md", "changelog.md")): text = text.replace(f"](../{name})", f"]({target})")
+    text = text.replace("](../nbs/", "](")
     parts = toctree(["claims", "paper/index", "beyond/index", "tutorials/index"], "Results", hidden=True), toctree(["howto/index", "data/index", "models/index"], "Use", hidden=True), toctree(["api/index", "contributing", "changelog"], "Inside", hidden=True)
     write_text(out / "index.md", "\n\n".join([text, *parts]) + "\n")
 
@@ -347,6 +355,7 @@ def main(out):
     out = Path(out).resolve()
     shutil.rmtree(out, ignore_errors=True)
     shutil.copytree(TOP / "docs" / "howto", out / "howto")
+    for path in (TOP / "docs" / "howto").glob("*.md"): write_text(out / "howto" / path.name, text_of(path))
     os.chdir(out)  # no folder of runs is here: what the site shows is committed
     for name in ("CONTRIBUTING", "CHANGELOG"): write_text(out / f"{name.lower()}.md", (TOP / f"{name}.md").read_text())
     front(out)
@@ -360,7 +369,7 @@ def main(out):
     write_text(out / "tutorials" / "index.md", f"# Tutorials\n\nEach runs in a few minutes on phantoms. {NOT_A_DIAGNOSIS}\n\n{listing(tutorials, 'tutorials')}\n\n{toctree([p.stem for p in tutorials], hidden=True)}\n")
     claims_page(out)
     sets = [data_card(n, out) for n in manifests.SETS]
-    write_text(out / "data" / "index.md", f"# Data\n\n{(TOP / 'docs' / 'data.md').read_text()}\n\n{table(('set', 'what', 'images', 'licence', 'known faults'), sets)}\n\n{toctree(manifests.SETS, hidden=True)}\n")
+    write_text(out / "data" / "index.md", f"# Data\n\n{text_of(TOP / 'docs' / 'data.md').replace('](howto/', '](../howto/')}\n\n{table(('set', 'what', 'images', 'licence', 'known faults'), sets)}\n\n{toctree(manifests.SETS, hidden=True)}\n")
     networks, cards = [model_card(n, out) for n in NETWORKS], weight_cards(out)
     ready = "Weights of each task, with a card of its own:\n\n" + "\n".join(f"- [{n}]({n}.md)" for n in cards) if cards else "No set of trained weights is published yet: `covid-mtnet weights status` says what is."
     write_text(out / "models" / "index.md", f"# Networks\n\n{NOT_A_DIAGNOSIS}\n\n{table(('network', 'parameters', 'from, to', 'tasks with results'), networks)}\n\n## Trained weights\n\n{ready}\n\n{toctree([*NETWORKS, *cards], hidden=True)}\n")

@@ -80,6 +80,12 @@ def browse(site):
     server.shutdown()
 
 
+@pytest.mark.parametrize("path", TEXTS, ids=lambda p: p.relative_to(TOP).as_posix())
+def test_links_of_the_checkout_lead_somewhere(path):
+    links = [l.split("#")[0] for l in re.findall(r"\]\(([^)\s]+)\)", path.read_text()) if not urlsplit(l).scheme]
+    assert [l for l in links if l and not (path.parent / unquote(l)).exists()] == []
+
+
 def test_no_link_inside_the_site_is_dead(site):
     assert len(html(site)) > 80
     assert not list(dead(site))
