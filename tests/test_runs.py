@@ -56,6 +56,17 @@ def test_every_profile_fits_its_notebooks(profile):
     for task in load_profile(profile)["tasks"].values(): check_parameters(resource(task["notebook"]), task["parameters"])
 
 
+def test_what_an_earlier_run_left_goes_and_what_is_not_of_a_run_stays(tmp_path):
+    mine, left = [tmp_path / n for n in ("mine.csv", "notes.json", "checkpoint.npz", "trained.json")], [tmp_path / n for n in ("predictions.csv", "healthy_old.csv", "figures/fig99.png")]
+    (tmp_path / "figures").mkdir()
+    for p in mine + left: p.write_text("x")
+    Run(tmp_path, "t", "interactive", 0)
+    assert all(p.exists() for p in mine + left)  # no run was ever here
+    (tmp_path / "metrics.json").write_text("{}")
+    Run(tmp_path, "t", "interactive", 0)
+    assert all(p.exists() for p in mine) and not any(p.exists() for p in left)
+
+
 def test_a_run_that_begins_anew_is_not_taken_for_a_finished_one(tmp_path):
     Run(tmp_path, "t", "interactive", 0).metrics([dict(id="a", value=1.)], {})
     (tmp_path / "provenance.json").write_text("{}")
