@@ -8,7 +8,7 @@ __all__ = ['SHIFT', 'precision', 'set_seed', 'replicated', 'learning_rate', 'epo
            'save_trained', 'load_trained', 'Learner', 'Bar', 'print_row', 'stalled', 'fed', 'run_epoch', 'fit']
 
 # %% ../nbs/api/50_training.ipynb #a10f628e
-import contextlib, functools, json, math, random, shutil, time
+import contextlib, functools, json, math, random, re, shutil, time, zipfile
 from pathlib import Path
 
 import keras
@@ -30,9 +30,24 @@ def precision(
 
 
 def _has_bfloat16():
-    if any(d.startswith(("gpu", "cuda", "tpu")) for d in keras.distribution.list_devices()): return True
+    devices = keras.distribution.list_devices()
+    if any(d.startswith("tpu") for d in devices): return True
+    if any(d.startswith(("gpu", "cuda")) for d in devices): return all(map(_since_ampere, _capabilities()))
     cpu = Path("/proc/cpuinfo")
     return cpu.exists() and bool({"avx512_bf16", "amx_bf16", "bf16"} & set(cpu.read_text().split("flags", 1)[-1].split("\n", 1)[0].split()))
+
+
+def _capabilities():
+    if keras.backend.backend() == "jax":
+        import jax
+        return [getattr(d, "compute_capability", None) for d in jax.devices()]
+    import tensorflow as tf
+    return [tf.config.experimental.get_device_details(d).get("compute_capability") for d in tf.config.list_physical_devices("GPU")]
+
+
+def _since_ampere(capability):
+    if isinstance(capability, str): capability = re.findall(r"^(\d+)\.\d+$", capability)
+    return bool(capability) and int(capability[0]) >= 8
 
 # %% ../nbs/api/50_training.ipynb #778ea114
 def set_seed(
@@ -229,12 +244,16 @@ def load_state(
     key:str="", # As given to save_state
 )->list: # The history so far
     "Restore model and optimiser; give back the history."
-    with np.load(path, allow_pickle=False) as z:
-        if str(z["key"]) != key: raise InputError(path, f"a checkpoint of the same run ({key})", f"one of {z['key']}: other parameters or data; remove it to begin anew")
-        state = _state(model)
-        if len(z.files) - 2 != len(state): raise InputError(path, f"{len(state)} arrays", f"{len(z.files) - 2}")
-        for i, v in enumerate(state): v.assign(z[f"v{i}"])
-        return json.loads(str(z["history"]))
+    try:
+        with np.load(path, allow_pickle=False) as z: held = {name: z[name] for name in z.files}
+        made, history = str(held.pop("key")), json.loads(str(held.pop("history")))
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as e:
+        raise InputError(path, "a whole checkpoint", f"{type(e).__name__}: {e}; remove it to begin anew") from e
+    state = _state(model)
+    if made != key: raise InputError(path, f"a checkpoint of the same run ({key})", f"one of {made}: other parameters or data; remove it to begin anew")
+    if len(held) != len(state): raise InputError(path, f"{len(state)} arrays", len(held))
+    for i, v in enumerate(state): v.assign(held[f"v{i}"])
+    return history
 
 # %% ../nbs/api/50_training.ipynb #ff5911c2
 class Adam(keras.optimizers.AdamW):

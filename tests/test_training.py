@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 SCRIPT, EPOCHS = Path(__file__).with_name("train_tiny.py"), 4
@@ -53,3 +54,24 @@ def test_it_trains_under_jax(tmp_path):
     pytest.importorskip("jax", reason="jax is not installed; it is part of the dev extra")
     result, epochs = finish(start(tmp_path, "jax"))
     assert epochs == EPOCHS and len(result) > 100
+
+
+@pytest.fixture(scope="module")
+def learner():
+    from covid_mtnet.irrcnn import irrcnn
+    from covid_mtnet.training import Learner
+    return Learner(irrcnn(32, width=1 / 16))
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:len(b) // 2], lambda b: b[:-30], lambda b: b"", lambda b: b"not an archive", lambda b: b[:5000] + bytes(64) + b[5064:]],
+                         ids=["half", "end lost", "empty", "text", "zeros inside"])
+def test_a_damaged_checkpoint_is_named_and_changes_nothing(tmp_path, learner, damage):
+    from covid_mtnet.core import InputError
+    from covid_mtnet.training import load_state, save_state
+    path, model = tmp_path / "checkpoint.npz", learner.trains
+    save_state(path, model, [dict(epoch=1)], "key")
+    before = [np.array(v.numpy()) for v in model.variables]
+    assert load_state(path, model, "key") == [dict(epoch=1)]
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InputError, match="checkpoint.npz.*whole checkpoint.*remove it to begin anew"): load_state(path, model, "key")
+    assert all((v.numpy() == b).all() for v, b in zip(model.variables, before))
