@@ -774,6 +774,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'covid_mtnet.weights._licences': ('api/weights.html#_licences', 'covid_mtnet/weights.py'),
                                      'covid_mtnet.weights._take': ('api/weights.html#_take', 'covid_mtnet/weights.py'),
                                      'covid_mtnet.weights._whole': ('api/weights.html#_whole', 'covid_mtnet/weights.py'),
+                                     'covid_mtnet.weights._wrapped': ('api/weights.html#_wrapped', 'covid_mtnet/weights.py'),
                                      'covid_mtnet.weights.build': ('api/weights.html#build', 'covid_mtnet/weights.py'),
                                      'covid_mtnet.weights.card': ('api/weights.html#card', 'covid_mtnet/weights.py'),
                                      'covid_mtnet.weights.fetch': ('api/weights.html#fetch', 'covid_mtnet/weights.py'),

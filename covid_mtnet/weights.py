@@ -7,7 +7,7 @@ __all__ = ['NETWORKS', 'REGISTRY', 'half', 'weight_files', 'prefix', 'card', 'bu
            'status', 'fetch', 'main']
 
 # %% ../nbs/api/79_weights.ipynb #7912f8e3
-import csv
+import csv, shutil, textwrap
 from pathlib import Path
 
 import pandas as pd
@@ -184,11 +184,20 @@ def _take(src, dst, known):
     with atomic_path(dst) as tmp: tmp.write_bytes(src.read_bytes())
 
 # %% ../nbs/api/79_weights.ipynb #102ed4be
+def _wrapped(words):
+    "A line per name, folded to the terminal."
+    wide, width = max(map(len, words), default=0) + 2, shutil.get_terminal_size().columns
+    return "\n".join(textwrap.fill(text, width, initial_indent=name.ljust(wide), subsequent_indent=" " * wide) for name, text in words.items())
+
+
 def main(
     a, # Parsed arguments: command, set, run, source, out, address
 )->int: # Exit code
     "covid-mtnet weights status | fetch | build."
-    if a.weights_command == "status": print(status().to_string(index=False))
+    if a.weights_command == "status":
+        table = status()
+        print(table.drop(columns="licence").to_string(index=False))
+        print("\nlicences of the training data\n" + _wrapped(table.set_index(table["set"] + "/" + table["task"])["licence"].to_dict()))
     if a.weights_command == "fetch": print(fetch(a.set, a.source))
     if a.weights_command == "build":
         rows = build(a.run, Path(a.out) / (a.set or Path(a.run).name))
