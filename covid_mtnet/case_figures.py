@@ -71,18 +71,19 @@ def draw_nabla(
         x, y = place[unit](i) * 1.1, -rows[unit] * .95
         drawn[name] = (x, y)
         _box(ax, x, y, .95, .62, f"{size}×{size}\n×{maps}", colours[unit], 6.5)
+        if unit == "encoder": ax.text(x, y + .4, f"level {i}", fontsize=6, ha="center", va="bottom")
     for unit in rows:
         chain = sorted((n for n in drawn if n.startswith(unit)), key=lambda n: drawn[n][0])
         for a, b in zip(chain, chain[1:]): _arrow(ax, (drawn[a][0] + .48, drawn[a][1]), (drawn[b][0] - .48, drawn[b][1]))
         if unit != "encoder": _arrow(ax, (drawn[f"encoder_{unit[-1]}"][0], drawn[f"encoder_{unit[-1]}"][1] - .32), (drawn[chain[0]][0] - .48, drawn[chain[0]][1] + .1), .15)
         ax.text(-.75, -rows[unit] * .95, unit if unit == "encoder" else f"decoder from\nlevel {unit[-1]}", fontsize=7, ha="right", va="center")
     end = max(x for x, _ in drawn.values()) + 1.3
-    _box(ax, end, -1.9, .55, .62, "sum", "#fdebd0", 7)
+    _box(ax, end, -1.9, .55, .62, "sum", "#ffffff", 7)
     for k in "543": _arrow(ax, (drawn[f"decoder{k}_0"][0] + .48, drawn[f"decoder{k}_0"][1]), (end - .3, -1.9))
     out = model.get_layer("mask")
-    _box(ax, end + 1.15, -1.9, 1.05, .62, f"{out.kernel_size[0]}×{out.kernel_size[1]}, sigmoid\n{out.output.shape[1]}×{out.output.shape[1]}×{out.output.shape[3]}", "#f2f2f2", 6.5)
+    _box(ax, end + 1.35, -1.9, 1.4, .62, f"{out.kernel_size[0]}×{out.kernel_size[1]}, sigmoid\n{out.output.shape[1]}×{out.output.shape[1]}×{out.output.shape[3]}", "#f2f2f2", 6.5)
     _arrow(ax, (end + .3, -1.9), (end + .6, -1.9))
-    ax.set(xlim=(-2.1, end + 1.9), ylim=(-3.3, .5), title=f"NABLA-3: {model.count_params():,} parameters; at every level the decoders add the encoder's maps of that size")
+    ax.set(xlim=(-2.1, end + 2.2), ylim=(-3.3, .8), title=f"NABLA-3: {model.count_params():,} parameters; at every level the decoders add the encoder's maps of that size")
     ax.set_axis_off()
 
 # %% ../nbs/api/67_case_figures.ipynb #64ee478d
@@ -115,7 +116,7 @@ def bland_altman(
         for key, style in (("bias", "-"), ("lower", "--"), ("upper", "--")):
             ax.axhline(rows[key]["value"], color="#333333", lw=.9, ls=style)
             ax.axhspan(rows[key]["low"], rows[key]["high"], color="#333333", alpha=.08, lw=0)
-            ax.annotate(f"{rows[key]['value']:+.1f}", (1, rows[key]["value"]), xycoords=("axes fraction", "data"), xytext=(-2, 2), textcoords="offset points", ha="right", fontsize=7)
+            ax.annotate(f"{rows[key]['value']:+.1f}".replace("-", "−"), (1, rows[key]["value"]), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points", va="center", fontsize=7.5)
         ax.set(title=name, xlabel="mean of found and true, %")
     axes[0, 0].set_ylabel("found minus true, points")
-    return footer(fig, phantom, note)
+    return footer(fig, phantom, f"Solid: bias. Dashed: 95 % limits of agreement. {note}")

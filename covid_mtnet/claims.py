@@ -79,7 +79,7 @@ def figure_list()->pd.DataFrame: # number, title, content, tasks
 def granularity(
     claim:dict, # Row of claims.csv
 )->str: # yes, or the nearest counts; "" where the claim is not a share of n
-    "The column `attainable`, computed: a share of n images, or a sum of counts."
+    "Is it a share of n images, or a sum of counts?"
     if "+" in claim["of"]: return ("yes, " if (total := sum(map(int, claim["of"].split("+")))) == int(claim["printed"]) else "no: ") + f"{claim['of']} = {total:,}"
     if not claim["of"] or claim["unit"] != "%": return ""
     n, decimals = int(claim["of"]), len(claim["printed"].partition(".")[2])
@@ -96,21 +96,34 @@ def _ours(claim, row):
     return value(row["value"]) + spread + (f", n = {row['n']}" if row.get("n") else "")
 
 
+def _also(claim, runs):
+    "The number of a second task, where the paper's own words name two."
+    task, _, id = claim["also"].partition(" ")
+    row = next((r for r in runs.get(task, {}).get("rows", ()) if r["id"] == id), None)
+    return f"; {task}: {_ours(claim, row)}" if row else ""
+
+
 def claims_table(
     runs:dict, # Task -> metrics.json, as a dict
 )->pd.DataFrame: # One row per claim, in the paper's order
     "Paper against reproduction."
+    from covid_mtnet.audit import finding
     found = {c: (m, next(r for r in m["rows"] if r["id"] == i)) for m in runs.values() for c, i in m["claims"].items()}
     out = []
     for c in claims().to_dict("records"):
         m, row = found.get(c["id"], (None, None))
         phantom = bool(m and m.get("phantom"))
-        out.append({"id": c["id"], "task": c["task"], "quantity": c["quantity"], "printed": f"{c['printed']} {c['unit']}".strip(), "attainable": granularity(c), "ours": _ours(c, row),
+        out.append({"id": c["id"], "task": c["task"], "quantity": c["quantity"], "printed": f"{c['printed']} {c['unit']}".strip(), "attainable": finding(c), "ours": _ours(c, row) + _also(c, runs),
                     "profile": m.get("profile", "") if m else "", "data": "phantom" if phantom else c["data"], "verdict": verdict(c, row, phantom)})
     return pd.DataFrame(out)
 
 # %% ../nbs/api/82_claims.ipynb #8dd935c5
 def _beyond(): return pd.read_csv(resource("config", "beyond.csv"), dtype=str, keep_default_na=False)
+
+
+def _said(row, digits):
+    value, low, high = (f"{row[k]:.{digits}f}".replace("-", "−") for k in ("value", "low", "high"))
+    return f"{value} ({low}{' to ' if row['low'] < 0 else '–'}{high}), n = {row['n']}"
 
 
 def beyond_table(
@@ -121,7 +134,7 @@ def beyond_table(
     for q in _beyond().reset_index().to_dict("records"):
         m = runs.get(q["task"])
         rows = {r["id"]: r for r in m["rows"]} if m else {}
-        said = lambda id: "{value:.{d}f} ({low:.{d}f}–{high:.{d}f}), n = {n}".format(d=q["digits"], **rows[id]) if id in rows else ""
+        said = lambda id: _said(rows[id], q["digits"]) if id in rows else ""
         if q["ours"] in rows: out.append({"index": q["index"], "question": q["question"], "task": q["task"], "the paper's way": said(q["paper_way"]), "ours": said(q["ours"]), "profile": m.get("profile", ""), "phantom": bool(m.get("phantom"))})
     return pd.DataFrame(out, columns=["index", "question", "task", "the paper's way", "ours", "profile", "phantom"]).set_index("index")
 

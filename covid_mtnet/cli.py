@@ -126,7 +126,7 @@ def main(
     "Run a command; bad input is one line on standard error."
     args = parser().parse_args(argv)
     try: return args.function(args)
-    except InputError as e: print(f"covid-mtnet: {e}", file=sys.stderr); return 2 if e.where in ("profile", "--only", "patient") else 1
+    except InputError as e: print(f"covid-mtnet: {e}", file=sys.stderr); return 2 if str(e.where) in ("profile", "--only", "task", "patient", str(getattr(args, "data", None))) else 1
     except OSError as e: print(f"covid-mtnet: {e.filename or 'the system'}: {e.strerror or e}", file=sys.stderr); return 1
     except KeyboardInterrupt: print("covid-mtnet: stopped; the same command goes on from here", file=sys.stderr); return 130
 

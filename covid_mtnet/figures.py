@@ -7,6 +7,8 @@ __all__ = ['TRUTH', 'DETECTION', 'PALETTE', 'use_style', 'footer', 'image_rows',
            'confusion_figure', 'intervals', 'stages', 'draw_network', 'draw_unit', 'pipeline_figure']
 
 # %% ../nbs/api/65_figures.ipynb #ced685db
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
@@ -31,8 +33,14 @@ def footer(
 ): # The figure
     "The line under every figure: what it was made from, and what it is not."
     text = ("PHANTOM IMAGES, no clinical meaning. " if phantom else "") + (note + " " if note else "") + "Research use, not a diagnosis."
-    fig.text(.01, -.02, text, fontsize=7, color="#b30000" if phantom else "#555555", va="top")
+    fig.text(.01, -.02, textwrap.fill(text, max(40, int(17 * fig.get_figwidth()))), fontsize=7, color="#b30000" if phantom else "#555555", va="top")
     return fig
+
+
+def _drawn(rows, note):
+    "The note, and how the intervals of the rows came about."
+    methods = "; ".join(dict.fromkeys(r["method"] for r in rows if r.get("method")))
+    return f"{note} {methods[:1].upper()}{methods[1:]}.".strip() if methods else note
 
 # %% ../nbs/api/65_figures.ipynb #c93952cd
 def image_rows(
@@ -62,8 +70,8 @@ def learning_curves(
     fig, ax = plt.subplots(figsize=(4.6, 3), layout="constrained")
     x = [h["epoch"] for h in history]
     for i, (column, label) in enumerate(series.items()):
-        ax.plot(x, [h[column] for h in history], marker="o", ms=3, label=label, ls=["-", "-", ":"][i % 3])
-    ax.set(xlabel="epoch", ylabel=ylabel, xlim=(min(x) - .5, max(x) + .5))
+        ax.plot(x, [h[column] for h in history], marker="o" if len(x) <= 40 else "", ms=3, label=label, ls=["-", "-", ":"][i % 3])
+    ax.set(xlabel="epoch", ylabel=ylabel, xlim=(0, max(x) + .5))
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend(loc="lower right")
     return footer(fig, phantom, note)
@@ -75,7 +83,7 @@ def roc_figure(
     points:dict=None, # Label -> (false-positive rate, sensitivity) of an operating point
     note:str="", # Footer
 ): # Figure
-    "ROC curves with their bootstrap bands and AUC intervals (Figure 10); their corner enlarged where all of them lie in it."
+    "ROC curves with their AUC intervals (Figure 10), one or two of them with their bootstrap bands; their corner enlarged where all of them lie in it."
     fig, ax = plt.subplots(figsize=(4.4, 4.1 + .17 * len(curves)), layout="constrained")
     frames = [ax]
     if min(a["value"] for _, a in curves.values()) > .95:
@@ -83,13 +91,13 @@ def roc_figure(
         frames[1].tick_params(labelsize=7); ax.indicate_inset_zoom(frames[1], edgecolor="#999999", lw=.6)
     for k, (label, (b, a)) in enumerate(curves.items()):
         for frame in frames:
-            frame.fill_between(b["fpr"], b["low"], b["high"], color=PALETTE[k % len(PALETTE)], alpha=.18, lw=0)
-            frame.plot(b["fpr"], b["tpr"], color=PALETTE[k % len(PALETTE)], label=f"{label}: AUC {a['value']:.3f} ({a['low']:.3f}–{a['high']:.3f}), n = {a['n']}")
+            if len(curves) < 3: frame.fill_between(b["fpr"], b["low"], b["high"], color=PALETTE[k % len(PALETTE)], alpha=.18, lw=0)
+            frame.plot([0, *b["fpr"]], [0, *b["tpr"]], color=PALETTE[k % len(PALETTE)], label=f"{label}: AUC {a['value']:.3f} ({a['low']:.3f}–{a['high']:.3f}), n = {a['n']}")
     for (label, (x, y)), marker in zip((points or {}).items(), "osD^"): ax.plot(x, y, marker, color="k", ms=5, mfc="w", label=label)
     ax.plot([0, 1], [0, 1], color="#999999", lw=.8, ls="--")
     ax.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(-.01, 1.01), ylim=(-.01, 1.01), aspect="equal")
     ax.legend(loc="upper center", bbox_to_anchor=(.5, -.13), fontsize=7.5)
-    return footer(fig, phantom, note)
+    return footer(fig, phantom, _drawn([a for _, a in curves.values()], note))
 
 # %% ../nbs/api/65_figures.ipynb #91d8ea26
 def confusion_figure(
@@ -123,7 +131,7 @@ def intervals(
         ax.plot(r["value"], i, "o", color=PALETTE[0]); ax.annotate(f"{r['value']:.3f}" if abs(r["value"]) < 10 else f"{r['value']:.0f}", (r["value"], i), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=7.5)
     if reference is not None: ax.axvline(reference, color="#888888", lw=1, ls="--", zorder=0)
     ax.set(xlabel=xlabel, yticks=range(len(rows)), yticklabels=list(rows), ylim=(len(rows) - .4, -.7))
-    return footer(fig, phantom, note)
+    return footer(fig, phantom, _drawn(rows.values(), note))
 
 # %% ../nbs/api/65_figures.ipynb #d82dcba0
 def stages(
@@ -158,7 +166,7 @@ def draw_network(
     rows = stages(model)
     for i, r in enumerate(rows):
         count = f"\n{r['parameters']:,}" if r["parameters"] else ""
-        _box(ax, i * 1.25, 0, 1.05, .35 + .5 * (r["size"] / rows[0]["size"]) ** .5, f"{r['name']}\n{r['size']}×{r['size']}×{r['maps']}{count}", "#dbe9f6" if "IRRU" in r["name"] else "#f2f2f2")
+        _box(ax, i * 1.25, 0, 1.05, .35 + .5 * (r["size"] / rows[0]["size"]) ** .5, f"{r['name']}\n{r['size']}×{r['size']}×{r['maps']}{count}", "#dbe9f6" if "IRRU" in r["name"] else "#f2f2f2", 6.5)
         if i: _arrow(ax, ((i - 1) * 1.25 + .55, 0), (i * 1.25 - .55, 0))
     ax.set(xlim=(-.7, 1.25 * len(rows) - .5), ylim=(-.62, .62), title=title)
     ax.set_axis_off()
@@ -198,8 +206,9 @@ def pipeline_figure(
     "Figure 2: augmented inputs, the network for pneumonia, the same network for COVID-19 with transferred weights, one unit."
     fig = plt.figure(figsize=(9.4, 6.4), layout="constrained")
     parts = fig.subfigures(4, 1, height_ratios=[1, 1, 1, 1.6])
+    parts[0].suptitle("One image, augmented anew each time that the network sees it", fontsize="medium", x=.02, ha="left")
     for ax, picture in zip(parts[0].subplots(1, len(strip)), strip): ax.imshow(np.squeeze(picture), vmin=0, vmax=1); ax.set_axis_off()
     draw_network(parts[1].subplots(), model, "Pneumonia detection: trained from He initialisation")
     draw_network(parts[2].subplots(), model, "COVID-19 detection: the same network, all weights transferred, then trained on")
     draw_unit(parts[3].subplots(), model)
-    return footer(fig, phantom, note)
+    return footer(fig, phantom, f"In each box: side × side × maps, and the parameters. {note}")

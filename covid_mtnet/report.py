@@ -83,6 +83,11 @@ def _about(notebook):
     return title.lstrip("# "), "\n".join(l for l in rest if not l.startswith("> ")).strip()
 
 
+def _minutes(of):
+    "Minutes of training, over all networks and over resumed and taken-up runs."
+    return sum(of.values()) if isinstance(of, dict) else of
+
+
 def _task(name, folder, notebook):
     "What the report says of one task."
     m, p = read_json(folder / "metrics.json"), read_json(folder / "provenance.json")
@@ -93,7 +98,7 @@ def _task(name, folder, notebook):
     title, about = _about(notebook)
     return dict(name=name, title=title, about=about, phantom=m["phantom"], profile=m["profile"], committed=bool(_results()) and _results().resolve() in folder.resolve().parents, first=stated(headlines(name, m)), rows=stated(m["rows"]), sets=sets, extra=_extra(folder), parameters=yaml.safe_load(_text(folder / "parameters.yaml")) or {},
                 provenance={k: v for k, v in p.items() if k not in ("outputs", "versions", "manifests")}, versions=p.get("versions", {}),
-                minutes=p.get("wall_seconds", 0) / 60, memory=p.get("peak_memory_mib", 0), attribution=pd.read_csv(shown, keep_default_na=False).to_dict("records") if shown.exists() else [])
+                minutes=p.get("wall_seconds", 0) / 60, trained=_minutes(p.get("training_minutes")), memory=p.get("peak_memory_mib", 0), attribution=pd.read_csv(shown, keep_default_na=False).to_dict("records") if shown.exists() else [])
 
 # %% ../nbs/api/86_report.ipynb #703c1c58
 def _render(template, **given):
@@ -110,7 +115,7 @@ def report(
     profile:str="smoke", # Name of a profile
     runs:str="runs", # Folder of all runs
 )->tuple: # Paths of the HTML page and of the Markdown
-    "Write runs/<profile>/report.html and report.md."
+    "Write runs/<profile>/report.html and report.md, and report.json for programs."
     folders, here = finished(profile, runs), Path(runs) / Path(profile).stem
     known = load_profile(profile)["tasks"]
     first = {t: f for t, f in folders.items() if "of" not in known[t]}
@@ -122,6 +127,8 @@ def report(
     given = dict(profile=Path(profile).stem, claims=table.to_dict("records"), beyond=beyond.rename(columns={"the paper's way": "paper_way"}).to_dict("records"), counts=table["verdict"].value_counts().to_dict(), figures=figures, here=here,
                  tasks=[_task(t, f, known[t]["notebook"]) for t, f in first.items()], spread=spread(folders, known), phantom=any(m["phantom"] for m in metrics.values()))
     for name in ("html", "md"): write_text(here / f"report.{name}", _render(f"report.{name}.j2", **given))
+    write_json(here / "report.json", dict(profile=given["profile"], claims=given["claims"], beyond=given["beyond"], seeds=given["spread"],
+                                          figures=[dict(number=f["number"], title=f["title"], files=[Path(os.path.relpath(p, here)).as_posix() for _, p, _ in f["shown"]]) for f in figures]))
     return here / "report.html", here / "report.md"
 
 # %% ../nbs/api/86_report.ipynb #946796d0

@@ -1,6 +1,7 @@
 "The paper's numbers against their own arithmetic, and the rule of the verdict."
 import pytest
 
+from covid_mtnet.audit import finding
 from covid_mtnet.claims import attainable, claims, claims_table, granularity, smallest_n, verdict
 
 
@@ -35,6 +36,21 @@ def test_computed_agrees_with_the_given_column():
     for c in claims().to_dict("records"):
         if granularity(c): assert granularity(c).startswith(c["attainable"]), c["id"]
     assert [c["id"] for c in claims().to_dict("records") if granularity(c)] == ["P1", "X1", "C1", "Q1", "Q5", "Q6", "D1", "D2", "D3"]
+
+
+FINDINGS = {"X1": "no: 56/67 = 83.58, 57/67 = 85.07; the smallest n is 124", "P2": "15/16 = 93.75", "S3": "as lung IoU Dice were 0.9276", "S4": "as lung Dice, to 0.002, at 22 % lung", "L1": "at 19 % lung", "Q1": "yes: 2245/6696, cut off",
+            "Q6": "cut off or rounded", "D2": "no: 247 + 178 = 425; 375 + 45 = 420, section 7 says 300", "D3": "20 % are 140.8, tested are 57", "D4": "80 % are 213.6", "T1": "87.26 of pneumonia minus 83.5 of COVID-19"}
+def test_the_column_attainable_says_the_arithmetic_of_every_claim():
+    said = {c["id"]: finding(c) for c in claims().to_dict("records")}
+    assert all(said[c["id"]].startswith(c["attainable"]) for c in claims().to_dict("records"))
+    for id, words in FINDINGS.items(): assert words in said[id], id
+    assert said["Q2"] == "unknown: pixel counts not printed" and said["M1"] == "yes"
+
+
+def test_the_auc_of_figure_10_is_shown_for_both_tasks_that_the_paper_names():
+    row = dict(id="test.auc", value=.98, low=.97, high=.99, n=624, method="bootstrap")
+    runs = {"pneumonia_xray": dict(rows=[row], claims={"P3": "test.auc"}), "covid_xray": dict(rows=[dict(row, id="published.transfer.test.auc", value=.96, low=.9, high=1., n=67)], claims={})}
+    assert claims_table(runs).set_index("id").loc["P3", "ours"] == "0.98 (0.97–0.99), n = 624; covid_xray: 0.96 (0.90–1.00), n = 67"
 
 
 def test_every_claim_is_listed_in_order_before_anything_has_run():

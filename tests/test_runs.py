@@ -77,6 +77,8 @@ def test_a_run_that_begins_anew_is_not_taken_for_a_finished_one(tmp_path):
 def test_wrong_usage_is_exit_code_2(capsys):
     assert cli.main(["reproduce", "--profile", "smoky"]) == 2
     assert cli.main(["reproduce", "--only", "pneumonia"]) == 2
+    assert cli.main(["task", "smoke", "pneumonia"]) == 2
+    assert cli.main(["reproduce", "--profile", "laptop", "--data", "/nowhere"]) == 2
     assert "did you mean 'pneumonia_xray'" in capsys.readouterr().err
     with pytest.raises(SystemExit) as e: cli.main([])
     assert e.value.code == 2
