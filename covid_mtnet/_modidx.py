@@ -244,6 +244,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'covid_mtnet.gradcam': { 'covid_mtnet.gradcam.gradcam': ('api/gradcam.html#gradcam', 'covid_mtnet/gradcam.py'),
                                      'covid_mtnet.gradcam.last_maps': ('api/gradcam.html#last_maps', 'covid_mtnet/gradcam.py'),
                                      'covid_mtnet.gradcam.share_inside': ('api/gradcam.html#share_inside', 'covid_mtnet/gradcam.py'),
+                                     'covid_mtnet.gradcam.share_of_others': ('api/gradcam.html#share_of_others', 'covid_mtnet/gradcam.py'),
                                      'covid_mtnet.gradcam.together': ('api/gradcam.html#together', 'covid_mtnet/gradcam.py')},
             'covid_mtnet.graph': { 'covid_mtnet.graph._announce': ('api/graph.html#_announce', 'covid_mtnet/graph.py'),
                                    'covid_mtnet.graph._as_expected': ('api/graph.html#_as_expected', 'covid_mtnet/graph.py'),

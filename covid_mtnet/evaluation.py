@@ -152,7 +152,7 @@ def choose_threshold(
     return float((cuts[stretch[0]] + cuts[stretch[-1]]) / 2)
 
 # %% ../nbs/api/60_evaluation.ipynb #07f4be58
-TITLES = dict(test="test", val="validation", val_shifted="shifted validation", train="training", external="external", folds="cross-validated")
+TITLES = dict(test="test", val="validation", val_shifted="shifted validation", train="training", external="external", external_rgba="external, files of one format", folds="cross-validated")
 NAMES = dict(accuracy="accuracy", balanced_accuracy="balanced accuracy", sensitivity="sensitivity", specificity="specificity", precision="precision", f1="F1", auc="ROC AUC")
 
 
@@ -203,7 +203,7 @@ def comparison_rows(
 def _compared(split, part, order, against):
     "The rows of one split."
     first = part[part["model"] == order[0]]
-    w, groups, base, values = resamples(first["group"]), first["group"], dict(n=len(first), unit=""), {}
+    w, groups, base, values = resamples(first["group"]), first["group"], dict(n=len(first.drop_duplicates([c for c in ("set", "path") if c in first])), unit=""), {}
     for m in order:
         mine = part[part["model"] == m]
         if list(mine["path"]) != list(first["path"]): raise InputError(f"predictions of {m}", f"the images of {order[0]} in the same order", "others")
@@ -225,19 +225,21 @@ def protocol_rows(
     return rows
 
 # %% ../nbs/api/60_evaluation.ipynb #2c274722
-EVIDENCE = ("path", "group", "protocol", "model", "inside", "lungs") # Columns of evidence.csv
+EVIDENCE = ("path", "group", "protocol", "model", "inside", "lungs", "blind") # Columns of evidence.csv; blind in accounts that measured it
 
 
 def evidence_rows(
-    table:pd.DataFrame, # EVIDENCE: a row per image; shares in [0, 1], inside empty where nothing spoke for the class
+    table:pd.DataFrame, # EVIDENCE: a row per image; shares in [0, 1], inside empty where nothing spoke for the class; blind is the share that the other patients' mean map has there
 )->list: # Rows of every pair of protocol and model; id is protocol.model.evidence.measure
-    "Mean share of the evidence inside the lungs, the lungs' share of the picture, and the difference."
+    "Mean share of the evidence inside the lungs, the lungs' share of the picture, and the differences from it and from evidence that never saw the image."
     rows = []
     for (protocol, model), part in table.dropna(subset=["inside"]).groupby(["protocol", "model"], sort=False):
         w = resamples(part["group"])
         mean = lambda v: (w @ v.to_numpy(np.float64)) / np.maximum(w.sum(1), 1)
-        for key, name, v in (("inside", "share of the evidence inside the lungs", part["inside"]), ("lungs", "share of the picture inside the lungs", part["lungs"]),
-                             ("gain", "share of the evidence inside the lungs minus theirs of the picture", part["inside"] - part["lungs"])):
+        said = [("inside", "share of the evidence inside the lungs", part["inside"]), ("lungs", "share of the picture inside the lungs", part["lungs"]),
+                ("gain", "share of the evidence inside the lungs minus theirs of the picture", part["inside"] - part["lungs"])]
+        if "blind" in part and part["blind"].notna().all(): said += [("over_blind", "share of the evidence inside the lungs minus that of the other patients' evidence", part["inside"] - part["blind"])]
+        for key, name, v in said:
             rows.append(dict(id=f"{protocol}.{model}.evidence.{key}", name=f"{protocol}, {model}: {name}", **with_interval(mean(v), part["group"]), n=len(part), unit=""))
     return rows
 
