@@ -36,6 +36,6 @@ setup(
     author=cfg["author"], author_email=cfg["author_email"],
     packages=["covid_mtnet"], include_package_data=True,
     install_requires=lines("requirements"),
-    extras_require={"dev": lines("dev_requirements"), "kaggle": lines("kaggle_requirements")},
+    extras_require={name: lines(f"{name}_requirements") for name in ("dev", "kaggle", "jpeg")},
     entry_points={"console_scripts": ["covid-mtnet=covid_mtnet.cli:main"], "nbdev": ["covid_mtnet=covid_mtnet._modidx:d"]},
     cmdclass={"build_py": BuildWithShare})

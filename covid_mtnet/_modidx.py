@@ -758,6 +758,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'covid_mtnet.volumes._known': ('api/volumes.html#_known', 'covid_mtnet/volumes.py'),
                                      'covid_mtnet.volumes._measured': ('api/volumes.html#_measured', 'covid_mtnet/volumes.py'),
                                      'covid_mtnet.volumes._modality': ('api/volumes.html#_modality', 'covid_mtnet/volumes.py'),
+                                     'covid_mtnet.volumes._needs_more': ('api/volumes.html#_needs_more', 'covid_mtnet/volumes.py'),
                                      'covid_mtnet.volumes._nifti': ('api/volumes.html#_nifti', 'covid_mtnet/volumes.py'),
                                      'covid_mtnet.volumes._numbers': ('api/volumes.html#_numbers', 'covid_mtnet/volumes.py'),
                                      'covid_mtnet.volumes._or_say': ('api/volumes.html#_or_say', 'covid_mtnet/volumes.py'),

@@ -79,11 +79,20 @@ def _frames(header, name):
     return a.reshape(count, rows, columns)
 
 
+def _needs_more(header):
+    "Is its compression one that no installed library unpacks?"
+    from pydicom.pixels import get_decoder
+    syntax = header.file_meta.get("TransferSyntaxUID")
+    try: return "PixelData" in header and syntax is not None and syntax.is_encapsulated and not get_decoder(syntax).is_available
+    except (NotImplementedError, ValueError): return False
+
+
 def _unpacked(data, name):
     "Header and stored values."
     import pydicom
     with _or_say(name, "a whole DICOM file"): header = pydicom.dcmread(io.BytesIO(data))
     syntax = getattr(header.file_meta.get("TransferSyntaxUID"), "name", "no transfer syntax")
+    if _needs_more(header): raise InputError(name, f"a compression that is read here, or `pip install 'covid_mtnet[jpeg]'` for JPEG Lossless and JPEG-LS", syntax)
     with _or_say(name, f"a whole DICOM image in a compression that can be read here ({syntax})"): return header, _frames(header, name)
 
 # %% ../nbs/api/11_volumes.ipynb #240c4439

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openjpeg.utils import encode_array
 from pydicom.encaps import encapsulate
-from pydicom.uid import CTImageStorage, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless, generate_uid
+from pydicom.pixels import get_decoder
+from pydicom.uid import CTImageStorage, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless, generate_uid
 
 from covid_mtnet.core import InputError
 from covid_mtnet.images import read_image
@@ -221,6 +222,12 @@ def test_a_bad_file_is_named_with_the_reason(data, said, tmp_path):
     (tmp_path / "scan 7").write_bytes(data)
     with pytest.raises(InputError, match=said) as e: read_image(tmp_path / "scan 7")
     assert "scan 7" in str(e.value) and "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("syntax", [JPEGLosslessSV1, JPEGLSLossless], ids=["JPEG Lossless", "JPEG-LS"])
+def test_a_compression_that_needs_the_extra_says_so(syntax):
+    if get_decoder(syntax).is_available: pytest.skip("the extra covid_mtnet[jpeg] is installed: the compression is read")
+    with pytest.raises(InputError, match=r"covid_mtnet\[jpeg\].*" + syntax.name.split(",")[0]): read_image(SLICES["JPEG 2000"].replace(JPEG2000Lossless.encode(), syntax.encode().ljust(len(JPEG2000Lossless), b"\0")))
 
 
 @settings(max_examples=300, deadline=None)
