@@ -106,7 +106,7 @@ def irrcnn(
     dropout:float=0., # Dropout after every transition and before the last layer [C]
     seed:int=0, # Seed of the dropout masks
 )->keras.Model: # Output (batch, classes): softmax probabilities, float32
-    "The IRRCNN classifier: stem, five IRRUs, global average pooling, softmax [P]."
+    "The IRRCNN classifier: stem [T], five IRRUs, global average pooling, softmax [P]."
     _check(size, channels, classes)
     w = lambda maps: scaled(maps, width)
     drop = lambda x, i: layers.Dropout(dropout, seed=seed + i)(x) if dropout else x

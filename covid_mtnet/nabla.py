@@ -55,7 +55,7 @@ def nabla3(
     width:float=1., # Multiplier of every map count; 1 is the full network
     skip:str="add", # "add" or "concat" [C]
 )->keras.Model: # Output (batch, size, size, 1): probability of the region, float32
-    "NABLA-3: one encoder, three decoders, summed, 1x1 convolution with sigmoid [P]."
+    "NABLA-3: one encoder, three decoders [P], summed [C], 1x1 convolution with sigmoid [P]."
     _check(size, channels, skip)
     maps = [scaled(m, width) for m in MAPS]
     inputs = x = keras.Input((size, size, channels), name="image")

@@ -94,7 +94,7 @@ def learning_rate(
     epoch:int, # Epoch, from 0
     epochs:int, # Length of the whole run
     start:float=1e-3, # Rate of the first epoch [P]
-    schedule:str="steps", # "steps": a tenth after every third of the run [P]; "cosine" [C]; "constant"
+    schedule:str="steps", # "steps": a tenth after every third of the run [P at 75 epochs]; "cosine" [C]; "constant"
 )->float: # Rate of this epoch
     "Learning rate as a pure function of the epoch."
     if schedule == "steps": return start * .1 ** (3 * epoch // epochs)
