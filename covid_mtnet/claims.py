@@ -128,15 +128,15 @@ def _said(row, digits):
 
 def beyond_table(
     runs:dict, # Task -> metrics.json, as a dict
-)->pd.DataFrame: # question, task, the paper's way, ours, profile; questions of tasks that have run, numbered as in beyond.csv
+)->pd.DataFrame: # about, question, task, the paper's way, ours, profile; questions of tasks that have run, numbered as in beyond.csv
     "What the paper did not measure."
     out = []
     for q in _beyond().reset_index().to_dict("records"):
         m = runs.get(q["task"])
         rows = {r["id"]: r for r in m["rows"]} if m else {}
         said = lambda id: _said(rows[id], q["digits"]) if id in rows else ""
-        if q["ours"] in rows: out.append({"index": q["index"], "question": q["question"], "task": q["task"], "the paper's way": said(q["paper_way"]), "ours": said(q["ours"]), "profile": m.get("profile", ""), "phantom": bool(m.get("phantom"))})
-    return pd.DataFrame(out, columns=["index", "question", "task", "the paper's way", "ours", "profile", "phantom"]).set_index("index")
+        if q["ours"] in rows: out.append({"index": q["index"], "about": q["about"], "question": q["question"], "task": q["task"], "the paper's way": said(q["paper_way"]), "ours": said(q["ours"]), "profile": m.get("profile", ""), "phantom": bool(m.get("phantom"))})
+    return pd.DataFrame(out, columns=["index", "about", "question", "task", "the paper's way", "ours", "profile", "phantom"]).set_index("index")
 
 
 def headlines(

@@ -173,7 +173,9 @@ def markdown_table(
 )->str: # Markdown
     "Paper against reproduced, for the claims that have a number."
     found = [{t: read_json(f / "metrics.json") for t, f in finished(p, runs).items() if "of" not in load_profile(p)["tasks"][t]} for p in profiles]
-    if beyond: return _markdown(pd.concat(map(beyond_table, found)).drop(columns="phantom").drop_duplicates("question").sort_index(kind="stable"))
+    if beyond:
+        table = pd.concat(map(beyond_table, found)).drop_duplicates(["about", "question"]).sort_index(kind="stable")
+        return "\n\n".join(f"**{about}**\n\n{_markdown(part.drop(columns=['about', 'phantom']))}" for about, part in table.groupby("about", sort=False))
     table = claims_table({t: m for metrics in reversed(found) for t, m in metrics.items()})
     return _markdown(table[table["ours"] != ""][["quantity", "task", "printed", "attainable", "ours", "profile", "data", "verdict"]])
 
