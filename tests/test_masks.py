@@ -2,6 +2,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import ndimage
+from scipy.spatial.distance import cdist
 
 from covid_mtnet import infection, masks
 from covid_mtnet.core import InputError, read_json, write_json
@@ -97,3 +99,15 @@ def test_the_four_printed_numbers_fit_as_four_statistics():
     found = masks.overlaps(dict(tp=tp, fp=error - fn, fn=fn, tn=1 - tp - error))
     for k, v in printed.items(): assert abs(found[k] - v) < .004, k
     assert abs(2 * printed["mean_iou"] / (1 + printed["mean_iou"]) - dice) > .03
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_distances_are_those_between_all_pixels_of_the_outlines(seed):
+    rng = np.random.default_rng(seed)
+    a, b = (ndimage.gaussian_filter(rng.random((48, 48)), 3) for _ in range(2))
+    a, b = a > np.quantile(a, .7), b > np.quantile(b, .9)
+    outline = lambda m: np.argwhere(m & ~ndimage.binary_erosion(m))
+    d = cdist(outline(a), outline(b))
+    there, back = d.min(1), d.min(0)
+    for pair in ((a, b), (b, a)): assert masks.distances(*pair) == pytest.approx((max(np.percentile(there, 95), np.percentile(back, 95)), np.concatenate([there, back]).mean()))
+    assert np.isnan(masks.distances(a, a & ~a)).all()

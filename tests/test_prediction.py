@@ -11,7 +11,8 @@ import pytest
 from PIL import Image as PILImage
 
 from covid_mtnet import cases, cli, phantoms, prediction
-from covid_mtnet.core import InputError, write_json
+from covid_mtnet.core import InputError, sha256, write_json
+from covid_mtnet.framing import ROOM, framed_all, rectangle
 from covid_mtnet.images import read_image, to_uint8
 
 SIZE = 64
@@ -279,3 +280,100 @@ def test_networks_of_several_seeds_say_their_mean(runs, tmp_path):
     other = both.classes("covid_ct", x)
     assert np.abs(one - other).max() > 1e-3
     np.testing.assert_allclose(mean, (one + other) / 2, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def networks(runs): return prediction.Networks(runs)
+
+
+def slices(*seeds):
+    "Phantom slices as a network gets them, and their lungs."
+    made = [phantoms.ct(s, "covid", size=SIZE) for s in seeds]
+    return np.stack([to_uint8(p.image) for p in made])[..., None], np.stack([p.lungs for p in made])
+
+
+def looked_at(path, modality="xray"):
+    look = prediction._Look(path.name, [path], "")
+    prediction._read(look, dict(modality=modality, patient=None, anyway=False))
+    return look
+
+
+def test_the_probability_is_the_mean_of_the_views_for_the_disease(networks, monkeypatch):
+    from covid_mtnet.augmentation import Augmentation
+    from covid_mtnet.training import predict
+    monkeypatch.setitem(networks.given["covid_ct"], "views", 3)
+    x, _ = slices(0, 1, 2)
+    network, model = networks.loaded("covid_ct")
+    views = np.stack([predict(model, x[k:k + 1], 4, 3, Augmentation(**prediction.TTA)) for k in range(3)])[:, :, 0]
+    np.testing.assert_allclose(networks.classes("covid_ct", x), views[..., 1].mean(1), atol=1e-6)
+    np.testing.assert_allclose(network.predict_on_batch(np.pad(x, ((0, 1), *((0, 0),) * 3)) / np.float32(255))[:3], views[:, 0], atol=1e-5)
+    assert np.abs(views[..., 1] - views[..., 0]).min() > 1e-3 and np.ptp(views[..., 1], 1).min() > 1e-6
+
+
+def test_a_framed_network_sees_the_lungs_and_nothing_else(networks, monkeypatch):
+    x, lungs = slices(0, 1, 2)
+    outside = np.ones(lungs.shape, bool)
+    for o, l in zip(outside, lungs): top, bottom, left, right = rectangle(l, ROOM); o[top:bottom, left:right] = False
+    other = np.where(outside[..., None], 255 - x, x)
+    assert outside.any((1, 2)).all()
+    for frame in ("whole", "lungs"):
+        monkeypatch.setitem(networks.given["infection_ct"], "frame", frame)
+        a, b = (networks.infection("infection_ct", i, lungs) for i in (x, other))
+        assert a[~outside].max() > .01 and np.allclose(a, b, atol=1e-6) == (frame == "lungs") == (not a[outside].any())
+    with pytest.raises(InputError, match="of one size"): networks.infection("infection_ct", x, lungs[:, ::2])
+
+
+def test_what_a_framed_classifier_looked_at_is_shown_in_its_place(networks):
+    x, lungs = slices(0, 1)
+    looks = [prediction._Look(str(k), [], "", found=l[None], given={"covid_ct": framed_all(i[None], l[None], SIZE)}) for k, (i, l) in enumerate(zip(x, lungs))]
+    prediction._explain(looks, networks, ["covid_ct"])
+    for look in looks:
+        cam, (top, bottom, left, right) = look.cams["COVID-19"], rectangle(look.found[0])
+        inside = cam[top:bottom, left:right]
+        assert cam.shape == (SIZE, SIZE) and cam.sum() == inside.sum() > 0 and min(inside[0].max(), inside[-1].max(), inside[:, 0].max(), inside[:, -1].max()) > 0
+
+
+def test_a_network_of_phantoms_among_others_is_said(runs, tmp_path):
+    for task in ("chest_seg_xray", "pneumonia_xray"): shutil.copytree(runs / task, tmp_path / task)
+    for phantom in (True, False):
+        written(tmp_path, "pneumonia_xray", phantom=False); written(tmp_path, "chest_seg_xray", phantom=phantom)
+        assert prediction.Networks(tmp_path).phantom == phantom
+
+
+def test_a_pixel_that_was_scaled_keeps_its_rows_and_columns_apart():
+    look = prediction._Look("a", [], "", answer=dict(spacing_mm=[5., .5, 2.], size=[200, 100]))
+    assert prediction._spacing(look, 50) == (5, 2, 4)
+
+
+FILM, SCAN = phantoms.xray(3, "covid", 30, size=SIZE).lungs[None], np.stack([phantoms.ct(7, "covid", p, size=SIZE).lungs for p in (10, 20, 30, 40)] + [np.zeros((SIZE, SIZE), bool)])
+BELOW, PART = np.zeros_like(FILM), SCAN.copy(); BELOW[:, 24:40, 28:36] = True; PART[..., :SIZE // 2] = False; PART[:, SIZE // 2:] = False
+
+
+@pytest.mark.parametrize("kind, found, said", [("film", FILM, None), ("film", BELOW, "brighter than its surroundings"), ("film", ~FILM & False, "no lung was found"), ("scan", SCAN, None), ("scan", PART, "lungs fill .* of the body at most")],
+                         ids=["film", "between the lungs", "none", "scan", "a quarter"])
+def test_lungs_that_are_none_are_flagged(networks, tmp_path, kind, found, said):
+    look = looked_at(png(tmp_path / "film.png", film(3)) if kind == "film" else volume(tmp_path)[1])
+    assert not look.answer["flags"]
+    prediction._measure(look, networks, "adaptive", found, found)
+    assert len(look.answer["flags"]) == bool(said) and (not said or re.search(said, look.answer["flags"][0]))
+
+
+@pytest.mark.parametrize("p, called", [(.39, "not COVID-19"), (.4, "COVID-19"), (.9, "COVID-19")])
+def test_a_class_is_called_at_its_threshold_by_the_slices_with_a_lung(networks, tmp_path, p, called):
+    look = looked_at(volume(tmp_path)[1])
+    prediction._conclude(look, *prediction._measure(look, networks, "adaptive", SCAN, SCAN), {"covid_ct": np.array([p, p, p - .1, p + .1, .01 if p > .39 else .99])}, networks, [], dict(anyway=False))
+    c = look.answer["classes"]["COVID-19"]
+    assert c["probabilities"] == pytest.approx({"COVID-19": p, "not COVID-19": 1 - p}) and (c["called"], c["threshold"]) == (called, .4)
+    assert look.slices["p_COVID-19"].tolist()[-1] != p and look.slices["not_measurable"].ne("").tolist() == [False] * 4 + [True]
+
+
+def test_new_weights_give_new_answers(runs, tmp_path):
+    shutil.copytree(runs / "chest_seg_xray", tmp_path / "part" / "chest_seg_xray")
+    weights, path = tmp_path / "part" / "chest_seg_xray" / "nabla3" / "model.weights.h5", png(tmp_path / "film.png", film(1))
+    answers = []
+    for new in (False, True):
+        if new: shutil.copyfile(runs / "infection_xray" / "fold0" / "model.weights.h5", weights)
+        (a,) = prediction.predict(path, tmp_path / "out", tmp_path / "part", "xray", anyway=True).answers
+        assert list(a["weights"].values()) == [sha256(weights)] and json.loads((tmp_path / "out" / "film.png" / "case.json").read_text())["key"] == a["key"]
+        answers.append(a)
+    assert len({a["infection"]["lung_pixels"] for a in answers}) == 2

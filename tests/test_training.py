@@ -75,3 +75,56 @@ def test_a_damaged_checkpoint_is_named_and_changes_nothing(tmp_path, learner, da
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(InputError, match="checkpoint.npz.*whole checkpoint.*remove it to begin anew"): load_state(path, model, "key")
     assert all((v.numpy() == b).all() for v, b in zip(model.variables, before))
+
+
+def small(average=0.):
+    "A learner of a small network, and 16 images in batches of 16: one step per epoch."
+    import keras
+    from covid_mtnet.training import Batches, Learner, set_seed
+    set_seed(0, deterministic=False)
+    network = keras.Sequential([keras.Input((16, 16, 1)), keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, activation="softmax")])
+    y = np.arange(16) % 2
+    return Learner(network, average=average), Batches((np.random.default_rng(0).random((16, 16, 16, 1)) * 100 + 100 * y[:, None, None, None]).astype(np.uint8), y, 16)
+
+
+def test_averaged_weights_are_validated_and_kept_and_the_plain_ones_go_on_learning(tmp_path):
+    from covid_mtnet.training import fit, load_trained
+    (learner, batches), seen, plain = small(.5), [], []
+    weights = lambda: [np.array(v.numpy()) for v in learner.network.trainable_variables]
+    fit(learner, batches, lambda model: seen.append(weights()) or {}, tmp_path, 3, rate=.1, schedule="constant", key="k", log=lambda *_: plain.append(weights()))
+    assert len(seen) == len(plain) == 3
+    mean = plain[0]
+    for validated, learned in zip(seen, plain):
+        mean = [(m + w) / 2 for m, w in zip(mean, learned)]
+        for v, m in zip(validated, mean): np.testing.assert_allclose(v, m, atol=1e-6)
+    assert max(np.abs(a - b).max() for a, b in zip(seen[-1], plain[-1])) > .01
+    for fresh in (False, True):
+        if fresh: learner, _ = small(.5); assert load_trained(tmp_path, learner.network, "k")
+        for v, kept in zip(seen[-1], weights()): np.testing.assert_array_equal(v, kept)
+
+
+def test_training_stops_when_it_is_told_to(tmp_path):
+    from covid_mtnet.training import fit, stalled
+    values = iter((.5, .7, .6, .6, .9))
+    (learner, batches), stop = small(), lambda history: stalled(history, "val", 2)
+    _, history = fit(learner, batches, lambda model: {"val": next(values)}, tmp_path, 5, log=lambda *_: None, stop=stop)
+    assert [r["val"] for r in history] == [.5, .7, .6, .6]
+
+
+def test_a_finished_training_is_taken_up_only_with_its_own_weights_and_key(tmp_path):
+    from covid_mtnet.training import load_trained, save_trained
+    (learner, _), history = small(), [dict(epoch=1)]
+    network = learner.network
+    save_trained(tmp_path, network, history, "key")
+    assert load_trained(tmp_path, network, "key") == history and load_trained(tmp_path, network, "other") is None and load_trained(tmp_path / "nowhere", network, "key") is None
+    network.set_weights([w + 1 for w in network.get_weights()])
+    network.save_weights(tmp_path / "model.weights.h5")  # Of another training
+    network.set_weights([w + 1 for w in network.get_weights()])
+    before = network.get_weights()
+    assert load_trained(tmp_path, network, "key") is None and all((a == b).all() for a, b in zip(network.get_weights(), before))
+
+
+@pytest.mark.parametrize("schedule, rates", [("steps", [1, 1, .1, .1, .01, .01]), ("cosine", [1, .93435, .755, .51, .265, .08565]), ("constant", [1] * 6)])
+def test_the_rate_falls_as_its_schedule_says(schedule, rates):
+    from covid_mtnet.training import learning_rate
+    assert [learning_rate(e, 6, .003, schedule) for e in range(6)] == pytest.approx([.003 * r for r in rates], rel=1e-4)

@@ -121,6 +121,13 @@ def test_a_voi_curve_and_a_window_that_shows_nothing():
     assert np.abs(read_image(dicom(TWELVE, "DX", BitsStored=12, WindowCenter=50000, WindowWidth=10)).pixels - RAMP).max() < 1e-3
 
 
+@pytest.mark.parametrize("function, high", [(None, 106), ("LINEAR", 106), ("LINEAR_EXACT", 107)])
+def test_a_window_is_as_wide_as_its_function_says(function, high):
+    stored = np.arange(90, 120, dtype=np.uint16).reshape(5, 6)
+    image = read_image(dicom(stored, "DX", BitsStored=12, WindowCenter=105, WindowWidth=4, **{"VOILUTFunction": function} if function else {}))
+    assert (image.info["low"], image.info["high"]) == (103, high) and np.abs(image.pixels - np.clip((stored - 103.) / (high - 103), 0, 1)).max() < 1e-6
+
+
 def groups(**parts):
     "One functional group: a dataset of sequences with one item each."
     out = pydicom.Dataset()
@@ -200,6 +207,13 @@ def test_a_nifti_volume_has_one_orientation(axes):
     assert "".join(nib.aff2axcodes(turned.affine)) == axes
     image = read_image(turned.to_bytes())
     assert np.abs(image.pixels - np.clip((STACK + 1000) / 1400, 0, 1)).max() < 1e-5 and image.info["spacing"] == pytest.approx((3, .7, .8))
+
+
+@pytest.mark.parametrize("unit, mm", [("unknown", 1), ("mm", 1), ("meter", 1000), ("micron", .001)])
+def test_the_spacing_of_a_nifti_volume_is_in_millimetres(unit, mm):
+    volume = nib.Nifti1Image(STACK.transpose(2, 1, 0), np.diag([-.8 / mm, -.7 / mm, 3 / mm, 1]))
+    volume.header.set_xyzt_units(unit)
+    assert read_image(volume.to_bytes()).info["spacing"] == pytest.approx((3, .7, .8))
 
 
 def test_nifti_that_is_no_ct_or_no_volume():
