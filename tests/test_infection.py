@@ -11,6 +11,7 @@ SIZE = 32
 def test_no_network_learns_from_its_fold_or_from_another_network(tmp_path, monkeypatch):
     training.set_seed(0, deterministic=False)
     learner = segmentation.learner(segmentation.build("nabla3", SIZE, 1, 1 / 16), average=.8)
+    learner.trains.run_eagerly = True  # One step per fold: no graph is worth its making
     x = np.random.default_rng(0).integers(0, 200, (6, SIZE, SIZE, 1), np.uint8)
     x[:, 0, 0, 0] = np.arange(6)  # Known by their first pixel
     folds, given, begun, ended, first = np.array([4, 1, 2, 4, 1, 2]), [], [], [], learner.network.get_weights()
@@ -19,11 +20,11 @@ def test_no_network_learns_from_its_fold_or_from_another_network(tmp_path, monke
         assert (truth == (images > 100)).all() and not any(np.asarray(v.numpy()).any() for v in learner.trains.optimizer.variables)
         given.append(images[:, 0, 0, 0].tolist()); begun.append(learner.network.get_weights())
         model, history = segmentation.train(learner, images, truth, *rest, **options)
-        ended.append(segmentation.probabilities(model, x, 2))
+        ended.append(segmentation.probabilities(model, x, 4))
         return model, history
 
     monkeypatch.setattr(infection, "train", train)
-    found, history = infection.cross_validated(learner, x, (x > 100).astype(np.uint8), folds, tmp_path, 1, 2, "fold {}".format, learn=np.arange(6) != 5, rate=.01, log=lambda *_: None)
+    found, history = infection.cross_validated(learner, x, (x > 100).astype(np.uint8), folds, tmp_path, 1, 4, "fold {}".format, learn=np.arange(6) != 5, rate=.01, log=lambda *_: None)
     assert given == [[0, 2, 3], [0, 1, 3, 4], [1, 2, 4]] and [r["fold"] for r in history] == [1, 2, 4]  # The last image is only looked at
     for weights in begun: assert all((a == b).all() for a, b in zip(weights, first))
     for f, p in zip((1, 2, 4), ended): np.testing.assert_allclose(found[folds == f], p[folds == f], atol=1e-6)
