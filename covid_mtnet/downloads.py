@@ -98,7 +98,7 @@ def _receive(self, url, r, have):
     with open(self.part, "ab" if have else "wb") as f, bar as bar:
         for block in r.iter_content(1 << 14):
             f.write(block)
-            if bar: bar.update(len(block))
+            if bar is not None: bar.update(len(block))
             if f.tell() > self.max_bytes: raise InputError(url, f"at most {self.max_bytes} bytes", "more")
     if total and self._size() < total: raise _Cut(f"a cut connection after {self._size()} of {total} bytes")
 

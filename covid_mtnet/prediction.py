@@ -640,7 +640,7 @@ def predict(
     networks, out = _taken_up(weights_folder(weights)), out and _writable(Path(out))
     found, failed = sources(paths, out)
     code = [sha256(p) for p in sorted(library().glob("*.py"))]
-    looks = _each(lambda l: setattr(l, "key", digest(code, networks.hashes, options, [sha256(f) for f in l.files], l.name)), [_Look(n, f, "") for n, f in found], failed)
+    looks = _each(lambda l: setattr(l, "key", digest(code, networks.hashes, networks.given, networks.metrics, options, [sha256(f) for f in l.files], l.name)), [_Look(n, f, "") for n, f in found], failed)
     done = {l.name: a for l in looks if out and (a := _done(l, out))}
     cases = {}
     with progress(total=len(looks), desc="predict") as bar:

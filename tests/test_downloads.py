@@ -153,8 +153,8 @@ def test_too_large_and_nobody_there(server, tmp_path):
 
 
 def test_a_file_of_unknown_length_is_cut_off_when_it_is_too_large(server, tmp_path):
-    assert download(f"{server.url}/unsized/a.png", tmp_path / "a.png", max_bytes=len(BODY), quiet=True).read_bytes() == BODY
-    with pytest.raises(InputError, match="unsized/b.png: expected at most 299999 bytes, found more"): download(f"{server.url}/unsized/b.png", tmp_path / "b.png", max_bytes=len(BODY) - 1, quiet=True)
+    assert download(f"{server.url}/unsized/a.png", tmp_path / "a.png", max_bytes=len(BODY)).read_bytes() == BODY
+    with pytest.raises(InputError, match="unsized/b.png: expected at most 299999 bytes, found more"): download(f"{server.url}/unsized/b.png", tmp_path / "b.png", max_bytes=len(BODY) - 1)
     assert "b.png" not in names(tmp_path)
 
 

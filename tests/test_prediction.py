@@ -377,3 +377,7 @@ def test_new_weights_give_new_answers(runs, tmp_path):
         assert list(a["weights"].values()) == [sha256(weights)] and json.loads((tmp_path / "out" / "film.png" / "case.json").read_text())["key"] == a["key"]
         answers.append(a)
     assert len({a["infection"]["lung_pixels"] for a in answers}) == 2
+    given = weights.parents[1] / "parameters.yaml"
+    given.write_text(given.read_text() + "mirror: true\n")
+    (again,) = prediction.predict(path, tmp_path / "out", tmp_path / "part", "xray", anyway=True).answers
+    assert again["weights"] == answers[1]["weights"] and again["key"] != answers[1]["key"]
