@@ -217,6 +217,14 @@ def test_add_registers_a_folder(run, tmp_path):
     assert code == 1 and "images/b/p0_1.png" in text and "images/b/p0_3.png" in text and "infection_masks/a/p0_0.png (9x9, its image 40x30)" in text
 
 
+def test_patients_who_share_a_picture_are_one_group_and_the_copy_names_its_first(run, tmp_path):
+    src, root = tmp_path / "src", tmp_path / "root"; src.mkdir(); root.mkdir()
+    for name, n in (("p1_a", 7), ("p2_b", 7), ("p3_c", 9)): (src / f"{name}.png").write_bytes(encoded(n))
+    assert run("add", "mine", src, "--data", root, "--group-regex", r"^(p\d)")[0] == 0
+    files = manifests.load("mine", root).files
+    assert files.patient.tolist() == ["p1", "p2", "p3"] and files.group.tolist() == ["p1", "p1", "p3"] and files.duplicate_of.tolist() == ["", "p1_a.png", ""]
+
+
 def test_a_turned_photograph_and_its_upright_mask_belong_together(run, tmp_path):
     from covid_mtnet.datasets import Preparation, prepare
     src, root, mark = tmp_path / "src", tmp_path / "root", np.zeros((60, 100), np.uint8); root.mkdir()

@@ -89,6 +89,31 @@ def test_a_broken_profile_is_said(text, said, tmp_path):
     with pytest.raises(graph.InputError, match=said): graph.load_profile(str(tmp_path / "mine.yaml"))
 
 
+@pytest.mark.parametrize("value, fits", [(1.25, True), (.75, True), (1.5, False), (.5, False)])
+def test_a_number_at_the_edge_of_its_tolerance_is_as_expected(value, fits, tmp_path):
+    from covid_mtnet import graph
+    (tmp_path / "metrics.json").write_text(f'{{"rows": [{{"id": "a", "value": {value}}}]}}')
+    assert ("NOT AS EXPECTED" not in graph._as_expected(tmp_path, dict(row="a", value=1, tolerance=.25))) == fits
+
+
+def test_other_parameters_or_other_images_make_another_stamp(tmp_path):
+    from covid_mtnet import graph, phantoms
+    task = dict(notebook=str(TOP / "nbs" / "paper" / "15_covid_xray.ipynb"), parameters=dict(epochs=3), data=["covid_xray"])
+    seen = [graph.stamp(task), graph.stamp(dict(task, parameters=dict(epochs=4)))]
+    for k in range(2):
+        phantoms.write_root(tmp_path, n=12, size=32, seed=k, sets=task["data"])
+        seen.append(graph.stamp(task, tmp_path))
+    assert graph.stamp(task) == seen[0] and not [(a, b) for i, a in enumerate(seen) for b in seen[:i] if a == b]
+
+
+def test_a_folder_is_held_by_one_run_at_a_time(tmp_path):
+    from covid_mtnet import graph
+    with graph.only_one(tmp_path):
+        with pytest.raises(graph.InputError, match="still going on"), graph.only_one(tmp_path): pass
+        with graph.only_one(tmp_path / "another"): pass
+    with graph.only_one(tmp_path): pass
+
+
 def test_a_number_that_was_expected_and_is_not_there_costs_no_run(tmp_path):
     from covid_mtnet import graph
     (tmp_path / "metrics.json").write_text('{"rows": [{"id": "a", "value": null}]}')

@@ -8,6 +8,7 @@ from PIL import Image
 
 from covid_mtnet.core import InputError
 from covid_mtnet.images import minmax, read_image, read_mask, read_values, resize
+from covid_mtnet.packs import compact_mask
 
 RAMP = np.tile(np.linspace(0, 255, 40).astype(np.uint8), (30, 1))
 
@@ -135,3 +136,14 @@ def test_a_tiff_whose_next_page_is_no_page():
     link = first + 2 + 12 * int.from_bytes(data[first:first + 2], "little")
     data[link:link + 4] = len(data).to_bytes(4, "little")
     with pytest.raises(InputError, match="whole image"): read_image(bytes(data) + (1).to_bytes(2, "little") + bytes(16))
+
+
+def test_what_is_transparent_is_black_whatever_its_colour():
+    alpha = np.repeat([0, 255], 32).reshape(8, 8)
+    pixels = read_image(stored(Image.fromarray(np.dstack([np.full((8, 8), 200), alpha]).astype(np.uint8), "LA"))).pixels
+    assert pixels[:4].max() == 0 and pixels[4:].min() == pytest.approx(200 / 255)
+
+
+def test_grey_edges_of_a_mask_count_above_one_half_read_or_packed():
+    mask = stored(Image.fromarray(np.uint8([[0, 100, 127, 128, 255]])))
+    for m in (read_mask(mask), np.asarray(Image.open(io.BytesIO(compact_mask(mask, "m"))))): assert m.tolist() == [[False, False, False, True, True]]

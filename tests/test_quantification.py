@@ -1,10 +1,12 @@
-"The defaults of the quantification are what the folds chose on radiologists' outlines."
+"The defaults of the quantification are what the folds chose on radiologists' outlines, and every pixel counts as it says."
+import numpy as np
 import pytest
 
 from covid_mtnet.core import read_json, resource
-from covid_mtnet.quantification import SPREAD, THRESHOLDS, around
+from covid_mtnet.quantification import SPREAD, THRESHOLDS, Quantity, around, clean, counted, infected_region, lung_mean, total
 
 RUNS = {"xray": "infection_xray", "ct": "infection_ct"}
+LUNGS = np.zeros((100, 100), bool); LUNGS[20:80, 20:80] = True
 
 
 @pytest.mark.parametrize("method, modality", THRESHOLDS)
@@ -18,3 +20,28 @@ def test_the_band_of_a_probability_stays_between_0_and_1():
     low, high = around(.95, "network")
     assert .5 < low < .95 < high < 1 and around(.5, "network")[0] == pytest.approx(1 - around(.5, "network")[1])
     assert around(.2, "adaptive") == pytest.approx((.2 - SPREAD["adaptive"], .2 + SPREAD["adaptive"]))
+
+
+def test_evidence_at_the_threshold_counts_in_the_lungs_alone():
+    assert (infected_region(np.full(LUNGS.shape, .5), LUNGS, .5) == LUNGS).all()
+
+
+def test_a_spot_of_four_pixels_in_ten_thousand_counts_and_a_smaller_one_is_noise():
+    spots = np.zeros(LUNGS.shape, bool); spots[5, 5:8] = spots[50, 50:54] = True
+    assert clean(spots).sum() == 4 and clean(spots)[50, 50:54].all()
+
+
+def test_a_pixel_has_the_area_of_its_row_times_its_column():
+    q = counted(np.ones(LUNGS.shape), LUNGS, "density", .5, spacing=(2., .75))
+    assert q.infected_mm2 == 1.5 * LUNGS.sum()
+
+
+def test_slices_count_by_their_lung_pixels():
+    a, b = (Quantity(n, k, low, high, None, "density", .5, pixel_mm2=2.) for n, k, low, high in ((100, 20, 10., 30.), (300, 180, 50., 70.)))
+    got = total([a, b], slice_mm=5)
+    assert [got[k] for k in ("lung_pixels", "infected_pixels", "percent", "low", "high", "lung_ml", "infected_ml")] == [400, 200, 50, 40, 60, 4, 2]
+
+
+@pytest.mark.parametrize("outside", [0., 1.])
+def test_what_lies_outside_the_lungs_is_not_in_their_mean(outside):
+    np.testing.assert_allclose(lung_mean(np.where(LUNGS, .5, outside), LUNGS, 6.)[LUNGS], .5, atol=1e-4)

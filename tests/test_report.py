@@ -3,6 +3,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from covid_mtnet import evaluation, report
@@ -79,14 +80,23 @@ def test_a_changed_prediction_is_noticed_with_and_without_its_hash(copy):
     assert any("recomputed" in p for p in report.verify(copy)[0])
 
 
-def test_a_changed_label_is_held_against_the_manifest(copy):
+@pytest.mark.parametrize("name", ["pneumonia_xray", "covid_xray"])
+@pytest.mark.parametrize("column", ["label", "group", "split"])
+def test_a_changed_label_group_or_split_is_held_against_the_manifest(column, name, tmp_path):
+    task = Path(shutil.copytree(resource("results", "laptop", name), tmp_path / "laptop" / name))
+    frame = pd.read_csv(task / "predictions.csv", dtype=str)
+    frame.loc[5, column] = {"label": {"0": "1", "1": "0"}, "group": {}, "split": {"val": "test", "test": "val"}}[column].get(frame.loc[5, column], "nobody")
+    frame.to_csv(task / "predictions.csv", index=False); restamp(task)
+    assert any(f"predictions.csv, {frame.loc[5, 'path']}: expected" in p and column in p for p in report.verify(tmp_path)[0])
+
+
+def test_phantoms_are_neither_verified_nor_kept_as_results(copy, tmp_path):
     task = copy / "laptop" / "pneumonia_xray"
-    lines = (task / "predictions.csv").read_text().splitlines()
-    path, group, split, label, p = lines[5].split(",")
-    lines[5] = ",".join((path, group, split, str(1 - int(label)), p))
-    (task / "predictions.csv").write_text("\n".join(lines) + "\n"); restamp(task)
-    problems, _ = report.verify(copy)
-    assert any(path in p and "'label'" in p for p in problems)
+    (task / "parameters.yaml").write_text("{}")
+    write_json(task / "metrics.json", dict(read_json(task / "metrics.json"), phantom=True)); restamp(task)
+    assert any("a phantom run, which is not evidence" in p for p in report.verify(copy)[0])
+    with pytest.raises(report.InputError, match="phantoms, which are no results"): report.keep("laptop", copy, tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()
 
 
 def test_a_broken_account_is_a_problem_not_a_crash(copy):
@@ -200,6 +210,9 @@ def test_broken_predictions_are_a_problem_not_a_crash(copy, text):
 
 FORGE = {"a second row of the same name": (lambda m: m["rows"].insert(0, dict(next(r for r in m["rows"] if r["id"] == "test.auc"), value=.999)), "test.auc: 2 rows"),
          "a flattering name": (lambda m: next(r for r in m["rows"] if r["id"] == "val.auc").update(name="test ROC AUC"), "val.auc: name is"),
+         "a narrower interval": (lambda m: next(r for r in m["rows"] if r["id"] == "test.auc").update(low=.5), "test.auc: low is 0.5"),
+         "a wider interval": (lambda m: next(r for r in m["rows"] if r["id"] == "val.auc").update(high=1.), "val.auc: high is 1.0"),
+         "a change in the fifth digit": (lambda m: m["rows"].__setitem__(1, dict(m["rows"][1], value=m["rows"][1]["value"] + 1e-5)), "test.auc: value is"),
          "a claim of no paper": (lambda m: m["claims"].update(Z9="test.auc"), "claim Z9"),
          "a word for a number": (lambda m: m["rows"][3].update(value="high"), "value is high"),
          "no rows": (lambda m: m.update(rows=None), "cannot be read")}
@@ -217,6 +230,15 @@ def test_unlisted_files_are_named(copy):
     assert any("predictions.csv: expected its hash" in p for p in report.verify(copy)[0])
 
 
+def test_what_an_account_says_is_text_and_no_html(account, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "_results", lambda: None)
+    task = Path(shutil.copytree(account / "laptop" / "pneumonia_xray", tmp_path / "laptop" / "pneumonia_xray"))
+    m = read_json(task / "metrics.json")
+    write_json(task / "metrics.json", dict(m, rows=[dict(r, name=f"<script>{r['name']}", method="a < b & c") for r in m["rows"]]))
+    html = report.report("laptop", tmp_path)[0].read_text()
+    assert "<script" not in html and "&lt;script&gt;test ROC AUC" in html and "a &lt; b &amp; c" in html
+
+
 def test_phantoms_do_not_borrow_the_licence_of_patients(account, tmp_path):
     task = tmp_path / "smoke" / "pneumonia_xray"
     shutil.copytree(account / "laptop" / "pneumonia_xray", task)
@@ -231,8 +253,15 @@ def test_the_committed_account_stands_in_and_says_so(account, tmp_path, monkeypa
     assert "committed account in results/laptop" in html and "committed account in results/laptop" in md
 
 
+def validated(lines):
+    "A row more, about an image of the validation."
+    path, _, group, _, _, protocol, model, _ = next(l for l in resource("results", "laptop", "covid_xray", "predictions.csv").read_text().splitlines() if ",val," in l).split(",")
+    return [*lines, f"{path},{group},{protocol},{model},1.000000,0.100000"]
+
+
 LOOK = {"a share changed": (lambda lines: [*lines[:-1], lines[-1].rsplit(",", 2)[0] + ",1.000000,0.100000"], "evidence.inside: value is"),
         "an image of no test": (lambda lines: [*lines, lines[-1].replace(lines[-1].split(",")[0], "nobody.png")], "expected test images of predictions.csv"),
+        "an image of the validation": (validated, "expected test images of predictions.csv"),
         "nothing left": (lambda lines: None, "where the classifier looked")}
 @pytest.mark.parametrize("change, said", LOOK.values(), ids=LOOK)
 def test_where_a_classifier_looked_is_recomputed(change, said, tmp_path):

@@ -4,9 +4,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from covid_mtnet import cli
-from covid_mtnet.core import InputError, read_json, resource
+from covid_mtnet import cli, phantoms
+from covid_mtnet.core import InputError, read_json, resource, sha256
 from covid_mtnet.graph import load_profile
+from covid_mtnet.manifests import load
 from covid_mtnet.runs import Run, check_parameters, execute
 
 
@@ -47,8 +48,9 @@ def test_two_parameter_cells_do_not_run(tmp_path):
 
 def test_promised_outputs_must_be_written(tmp_path, capsys):
     nb = notebook(tmp_path / "n.ipynb", "a = 1", "print(a)")
-    assert not execute(nb, tmp_path / "out", {}, outputs=("metrics.json",))
-    assert "it ended without metrics.json" in capsys.readouterr().out
+    (tmp_path / "out").mkdir(); (tmp_path / "out" / "metrics.json").write_text("{}")  # of an earlier run
+    assert not execute(nb, tmp_path / "out", {}, outputs=("metrics.json", "history.csv"))
+    assert "it ended without metrics.json, history.csv" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("profile", ["smoke", "laptop", "paper"])
@@ -72,6 +74,29 @@ def test_a_run_that_begins_anew_is_not_taken_for_a_finished_one(tmp_path):
     (tmp_path / "provenance.json").write_text("{}")
     Run(tmp_path, "t", "interactive", 0)
     assert not (tmp_path / "metrics.json").exists() and not (tmp_path / "provenance.json").exists()
+
+
+def test_one_phantom_set_makes_a_phantom_run_whatever_else_it_reads(tmp_path):
+    phantoms.write_root(tmp_path / "data", n=12, size=32, sets=["covid_ct"])
+    made, real = load("covid_ct", tmp_path / "data"), load("pneumonia_xray")
+    for sets, phantom in (([made, real], True), ([real, made], True), ([real], False)):
+        run = Run(tmp_path / "out", "t", "interactive", 0)
+        for s in sets: run.uses(s)
+        assert run.phantom == phantom and run.sets == {s.name: s.digest for s in sets}
+
+
+def test_a_network_that_is_taken_is_known_by_what_is_in_its_file(tmp_path):
+    run, other = Run(tmp_path / "out", "t", "interactive", 0), tmp_path / "chest_seg_xray"
+    (other / "nabla3").mkdir(parents=True)
+    with pytest.raises(InputError, match="weights of a finished run"): run.takes(other, "nabla3/model.weights.h5")
+    for content in (b"one", b"two"):
+        (other / "nabla3" / "model.weights.h5").write_bytes(content)
+        assert run.takes(other, "nabla3/model.weights.h5").read_bytes() == content and run.networks == {"chest_seg_xray/nabla3/model.weights.h5": sha256(content)}
+
+
+def test_other_modules_are_other_code(tmp_path):
+    run = Run(tmp_path, "t", "interactive", 0)
+    assert run.code("core") == run.code("core") and len({run.code("core"), run.code("claims"), run.code("core", "claims")}) == 3
 
 
 def test_wrong_usage_is_exit_code_2(capsys):

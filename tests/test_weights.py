@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from covid_mtnet import cli, weights
-from covid_mtnet.core import InputError, resource, write_json, write_text
+from covid_mtnet.core import InputError, resource, sha256, write_json, write_text
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,25 @@ def test_another_file_at_the_address_is_refused_and_leaves_nothing(runs, served,
     (folder / "tiny" / "chest_seg_xray" / "nabla3" / "model.weights.h5").write_bytes(b"something else")
     with pytest.raises(InputError, match="model.weights.h5"): weights.fetch("tiny", known=known)
     assert not list((folder / "cache" / "weights").rglob("model.weights.h5")) and weights.status(known)["here"].iloc[0] != "yes"
+
+
+def test_a_file_of_the_right_size_with_other_bytes_is_not_whole_and_is_fetched_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("COVID_MTNET_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "tiny" / "t").mkdir(parents=True); (tmp_path / "tiny" / "t" / "card.md").write_bytes(b"right")
+    known = pd.DataFrame([("tiny", "t/card.md", 5, sha256(b"right"), "CC0-1.0", "")], columns=weights.REGISTRY)
+    file = weights.fetch("tiny", str(tmp_path / "tiny"), known) / "t" / "card.md"
+    assert weights.status(known)["here"].tolist() == ["yes"]
+    file.write_bytes(b"wrong")
+    assert weights.status(known)["here"].tolist() == ["no"]
+    with pytest.raises(InputError, match="an address"): weights.fetch("tiny", known=known)
+    assert weights.fetch("tiny", str(tmp_path / "tiny"), known) and file.read_bytes() == b"right"
+
+
+@pytest.mark.parametrize("task, there, passed_on", [("covid_xray", "published_scratch grouped_scratch_seed1 grouped_scratch grouped_transfer_seed1 grouped_transfer", "grouped_transfer grouped_transfer_seed1"),
+                                                    ("covid_xray", "published_scratch published_transfer", "published_transfer"), ("covid_ct", "replica own", "own"), ("infection_ct", "fold2 fold1 fold0", "fold0 fold1"), ("chest_seg_xray", "unet", "")])
+def test_of_several_networks_the_first_choice_is_passed_on_with_its_seeds(task, there, passed_on, tmp_path):
+    for n in there.split(): (tmp_path / task / n).mkdir(parents=True); (tmp_path / task / n / "model.weights.h5").touch()
+    assert [p.parent.as_posix() for p in weights.weight_files(tmp_path / task)] == passed_on.split()
 
 
 @pytest.mark.parametrize("task", sorted(p.parent.name for p in resource("weights", "compact").glob("*/card.md")))
