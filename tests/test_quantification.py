@@ -42,6 +42,7 @@ def test_slices_count_by_their_lung_pixels():
     assert [got[k] for k in ("lung_pixels", "infected_pixels", "percent", "low", "high", "lung_ml", "infected_ml")] == [400, 200, 50, 40, 60, 4, 2]
 
 
+@pytest.mark.parametrize("sigma", [6., 20.])
 @pytest.mark.parametrize("outside", [0., 1.])
-def test_what_lies_outside_the_lungs_is_not_in_their_mean(outside):
-    np.testing.assert_allclose(lung_mean(np.where(LUNGS, .5, outside), LUNGS, 6.)[LUNGS], .5, atol=1e-4)
+def test_what_lies_outside_the_lungs_is_not_in_their_mean(outside, sigma):
+    np.testing.assert_allclose(lung_mean(np.where(LUNGS, .5, outside), LUNGS, sigma)[LUNGS], .5, atol=1e-4)
