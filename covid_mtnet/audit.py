@@ -111,7 +111,7 @@ def _findings():
     below = attainable(c["P2"], folder)["below"]
     found = {"P2": f"unknown: split not printed; {below[0]}/{folder} = {below[1]:.2f} in the public folder", "P3": "unknown: pneumonia in the text, COVID-19 in the caption of Figure 10",
              "S1": like("pixel accuracy"), "S2": like("class-weighted F1"), "S3": like("mean IoU of both classes") + f"; as lung IoU Dice were {i['dice_from_iou']:.4f}", "S4": like("lung Dice"),
-             "L1": f"unknown: fits L2 at {100 * i['lung_share_ct']:.0f} % lung", "L2": f"unknown: fits L1 at {100 * i['lung_share_ct']:.0f} % lung",
+             "L1": f"unknown: fits the accuracy at {100 * i['lung_share_ct']:.0f} % lung", "L2": f"unknown: fits the F1 at {100 * i['lung_share_ct']:.0f} % lung",
              "D2": f"{{known}}; {p['ct_learn']:g} + {p['ct_test']:g} = {p['ct_learn'] + p['ct_test']:g}, section 7 says {p['ct_limitations']:g}",
              "D3": f"{{known}}; 20 % are {.2 * p['chest_total']:.1f}, tested are {p['chest_test']:g}", "D4": f"yes; 80 % are {.8 * p['lung_ct_total']:.1f}",
              "T1": f"no: {c['P1']:g} of pneumonia minus {p['covid_net']:g} of COVID-19; section 6 gives the latter as {p['covid_net_again']:g}"}

@@ -93,7 +93,7 @@ def _ours(claim, row):
     digits = 0 if row["method"] == "count" and claim["unit"] != "M" else max(2, len(claim["printed"].partition(".")[2]))
     value = lambda v: f"{shown(claim, v):,.{digits}f}"
     spread = f" ({value(row['low'])}–{value(row['high'])})" if row.get("low") is not None else ""
-    return value(row["value"]) + spread + (f", n = {row['n']}" if row.get("n") else "")
+    return f"{value(row['value'])} {claim['unit']}".strip() + spread + (f", n = {row['n']}" if row.get("n") else "")
 
 
 def _also(claim, runs):
