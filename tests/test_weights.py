@@ -44,7 +44,7 @@ def test_built_published_and_fetched(runs, served, monkeypatch, capsys):
     from covid_mtnet.nabla import nabla3
     nabla3(32, width=.125).load_weights(here / "chest_seg_xray" / "nabla3" / "model.weights.h5")
     assert weights.fetch("tiny", known=known.assign(address="")) == here  # whole already
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("COLUMNS", "80"); capsys.readouterr()
     assert cli.main(["weights", "status"]) == 0 and max(map(len, capsys.readouterr().out.splitlines())) <= 80
     assert cli.main(["weights", "fetch", "nothing"]) == 1
     assert "published set" in capsys.readouterr().err
