@@ -177,6 +177,7 @@ def markdown_table(
         table = pd.concat(map(beyond_table, found)).drop_duplicates(["about", "question"]).sort_index(kind="stable")
         return "\n\n".join(f"**{about}**\n\n{_markdown(part.drop(columns=['about', 'phantom']))}" for about, part in table.groupby("about", sort=False))
     table = claims_table({t: m for metrics in reversed(found) for t, m in metrics.items()})
+    table["attainable"] = [a.partition(":")[0] if a.startswith("unknown") else a.partition(";")[0] for a in table["attainable"]] # The whole of it stands in the report
     return _markdown(table[table["ours"] != ""][["quantity", "task", "printed", "attainable", "ours", "profile", "data", "verdict"]])
 
 
