@@ -194,7 +194,7 @@ def comparison_rows(
     predictions:pd.DataFrame, # As for classification_rows, with a column model; the first model is the one compared with
     against=(), # Further models that those after them are compared with
 )->list: # Rows: AUC of every model and split, and its differences: gain is from the first model, over.NAME from a further one
-    "AUC of several models on the same images, with paired differences; folds count together."
+    "AUC of several models on the same images, with paired differences; folds count together, and n counts images, not their copies."
     _check_predictions(predictions, "predictions")
     order = list(dict.fromkeys(predictions["model"]))
     if set(against) - set(order): raise InputError("against", f"of the models {', '.join(order)}", ", ".join(against))

@@ -218,7 +218,7 @@ def shifted(
     seed:int=99, # Seed of the changes
     augmentation:Augmentation=SHIFT, # Ranges of the changes
 )->np.ndarray: # uint8 (copies * n, height, width, channels), copy after copy
-    "The same images as another hospital might have exposed and cropped them."
+    "The same images with exposure, contrast, sharpness and proportions changed."
     layer = Augment()
     parts = [layer(images[i:i + 64], draws(augmentation, seed, c, range(i, min(i + 64, len(images))))) for c in range(copies) for i in range(0, len(images), 64)]
     return np.concatenate([np.asarray(p * 255 + .5, np.float32).astype(np.uint8) for p in parts])
@@ -245,8 +245,10 @@ def load_state(
 )->list: # The history so far
     "Restore model and optimiser; give back the history."
     try:
-        with np.load(path, allow_pickle=False) as z: held = {name: z[name] for name in z.files}
-        made, history = str(held.pop("key")), json.loads(str(held.pop("history")))
+        with np.load(path, allow_pickle=False) as z:
+            made, history = str(z["key"]), json.loads(str(z["history"]))
+            held = {name: z[name] for name in z.files if made == key and name not in ("key", "history")}
+    except PermissionError: raise
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as e:
         raise InputError(path, "a whole checkpoint", f"{type(e).__name__}: {e}; remove it to begin anew") from e
     state = _state(model)

@@ -92,7 +92,7 @@ def _unpacked(data, name):
     import pydicom
     with _or_say(name, "a whole DICOM file"): header = pydicom.dcmread(io.BytesIO(data))
     syntax = getattr(header.file_meta.get("TransferSyntaxUID"), "name", "no transfer syntax")
-    if _needs_more(header): raise InputError(name, f"a compression that is read here, or `pip install 'covid_mtnet[jpeg]'` for JPEG Lossless and JPEG-LS", syntax)
+    if _needs_more(header): raise InputError(name, "a compression that is read here, or `pip install 'covid_mtnet[jpeg]'` for JPEG Lossless and JPEG-LS", syntax)
     with _or_say(name, f"a whole DICOM image in a compression that can be read here ({syntax})"): return header, _frames(header, name)
 
 # %% ../nbs/api/11_volumes.ipynb #240c4439

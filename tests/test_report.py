@@ -250,6 +250,8 @@ def test_phantoms_do_not_borrow_the_licence_of_patients(account, tmp_path):
 def test_the_committed_account_stands_in_and_says_so(account, tmp_path, monkeypatch):
     monkeypatch.setattr(report, "_results", lambda: account)
     html, md = (p.read_text() for p in report.report("laptop", tmp_path))
+    plain = read_json(tmp_path / "laptop" / "report.json")
+    assert len(plain["claims"]) == 26 and len(plain["figures"]) == 15 and next(c for c in plain["claims"] if c["id"] == "P1")["verdict"] in ("reproduced", "not reproduced")
     assert "committed account in results/laptop" in html and "committed account in results/laptop" in md
 
 
