@@ -719,6 +719,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'covid_mtnet.training.epoch_order': ('api/training.html#epoch_order', 'covid_mtnet/training.py'),
                                       'covid_mtnet.training.fed': ('api/training.html#fed', 'covid_mtnet/training.py'),
                                       'covid_mtnet.training.fit': ('api/training.html#fit', 'covid_mtnet/training.py'),
+                                      'covid_mtnet.training.gpus': ('api/training.html#gpus', 'covid_mtnet/training.py'),
                                       'covid_mtnet.training.learning_rate': ('api/training.html#learning_rate', 'covid_mtnet/training.py'),
                                       'covid_mtnet.training.load_state': ('api/training.html#load_state', 'covid_mtnet/training.py'),
                                       'covid_mtnet.training.load_trained': ('api/training.html#load_trained', 'covid_mtnet/training.py'),

@@ -12,6 +12,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from .training import gpus
+
 # %% ../nbs/api/52_speed.ipynb #c9705891
 def forward_flops(
     network:keras.Model, # Functional model of one input size
@@ -32,7 +34,7 @@ def matmul_rate(
     seconds:float=1., # How long to measure
 )->float: # Operations per second, the fastest product
     "Measured rate of matrix products in the precision in force."
-    n = n or (8192 if keras.distribution.list_devices("gpu") else 2048)
+    n = n or (8192 if gpus() else 2048)
     x, taken = ops.full((n, n), 1 / n, dtype=keras.config.dtype_policy().compute_dtype), []
     product = lambda: float(np.asarray(ops.cast(ops.matmul(x, x)[0, 0], "float32")))
     product()
