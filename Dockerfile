@@ -1,5 +1,5 @@
-# docker build --target cpu -t covid-mtnet:cpu .     make reproduce's smoke graph: docker run --rm covid-mtnet:cpu
-# docker build --target gpu -t covid-mtnet:gpu .     docker run --rm --gpus all -v "$PWD/data:/data" covid-mtnet:gpu reproduce --profile paper --data /data
+# docker build --target cpu -t covid-mtnet:cpu .     make reproduce's smoke graph: docker run --rm -v "$PWD/runs:/home/mtnet/app/runs" covid-mtnet:cpu
+# docker build --target gpu -t covid-mtnet:gpu .     docker run --rm --gpus all -v "$PWD/data:/data" -v "$PWD/runs:/home/mtnet/app/runs" covid-mtnet:gpu reproduce --profile paper --data /data
 # Research use, not a diagnosis.
 ARG PYTHON=3.11
 

@@ -23,8 +23,8 @@ class Augmentation:
     flip:float=0. # Probability of a left-right mirror image
     gamma:float=0. # Largest |log| of the exponent on grey values in [0, 1]
     contrast:float=0. # Largest |log| of the factor about mid-grey
-    brightness:float=0. # Largest shift of the grey values
-    shade:float=0. # Largest slow change of brightness across the image
+    brightness:float=0. # Largest shift of the grey values; 1 is black to white
+    shade:float=0. # Largest slow change of brightness across the image; 1 is black to white
     blur:float=0. # Largest blur (1: twice a 5x5 binomial filter) and, halved, sharpening
     erase:float=0. # Largest side of an erased rectangle, as a fraction of the side
 
@@ -49,7 +49,7 @@ def draws(
     augmentation:Augmentation, # The allowed ranges
     seed:int, # Seed of the run
     epoch:int, # Epoch, from 0
-    indices, # Row numbers of the images
+    indices, # A number per image: its place in the epoch in training, its row in prediction
 )->np.ndarray: # float32 (n, N_DRAWS): affine (6), gamma, contrast, brightness, blur, shade (9), erased rectangle (4)
     "The random numbers of some images: a pure function of (seed, epoch, index)."
     a, u = augmentation, _uniform(seed, epoch, indices)

@@ -7,7 +7,7 @@ __all__ = ['BANNER', 'SIDE', 'Case', 'known_case', 'phantom_cases', 'store', 'st
            'fitted', 'warmed', 'outlined', 'grey', 'sheet', 'picture']
 
 # %% ../nbs/api/78_cases.ipynb #0f0a95d1
-import csv, functools, io, json, math, textwrap
+import csv, functools, io, json, math, textwrap, zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,10 +87,12 @@ def stored(
     path, # .npz file from store
 )->Case:
     "A case as it was put aside."
-    with np.load(path, allow_pickle=False) as z:
-        pixels = z["pixels"]
-        lungs = np.unpackbits(z["lungs"], axis=-1, count=pixels.shape[-1]).astype(bool)
-        return Case(pixels=pixels.astype(np.float32) / 255, lungs=lungs, evidence=z["evidence"].astype(np.float32), **json.loads(str(z["said"])))
+    try:
+        with np.load(path, allow_pickle=False) as z:
+            pixels = z["pixels"]
+            lungs = np.unpackbits(z["lungs"], axis=-1, count=pixels.shape[-1]).astype(bool)
+            return Case(pixels=pixels.astype(np.float32) / 255, lungs=lungs, evidence=z["evidence"].astype(np.float32), **json.loads(str(z["said"])))
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as e: raise InputError(path, "a whole case, as predict puts it aside", f"{type(e).__name__}: {e}") from None
 
 
 def saved_cases(
@@ -107,7 +109,7 @@ def saved_cases(
 # %% ../nbs/api/78_cases.ipynb #114a1fe2
 def look(
     case:Case, # What is looked at
-    at:int=0, # Slice
+    at:int=0, # Slice, from 0
     threshold:float=None, # Counts as infected at or above; None: that of the case
 )->quantification.Quantity:
     "Measure one slice."
@@ -192,7 +194,7 @@ def sheet(
 # %% ../nbs/api/78_cases.ipynb #f04e12df
 def picture(
     case:Case, # What is looked at
-    at:int, # Slice
+    at:int, # Slice, from 0
     quantity:quantification.Quantity, # From look
     side:int=SIDE, # Of a panel in pixels
     pixels=None, # float (H, W) in [0, 1]: the same slice, sharper; None: that of the case

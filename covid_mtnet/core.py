@@ -145,11 +145,12 @@ def cache_dir()->Path: # Created if missing
 
 def data_root(
     root=None, # What --data said; without it COVID_MTNET_DATA, then the user cache
+    make:bool=False, # Make the folder where it is missing, for what writes into it
 )->Path: # An existing folder
     "The data root in use."
     path = Path(root or os.environ.get("COVID_MTNET_DATA") or cache_dir() / "data").expanduser()
     if not path.is_dir():
-        if root or os.environ.get("COVID_MTNET_DATA"): raise InputError(path, "a data root (a folder with packs or original files)", "nothing there")
+        if not make and (root or os.environ.get("COVID_MTNET_DATA")): raise InputError(path, "a data root (a folder with packs or original files)", "nothing there")
         path.mkdir(parents=True, exist_ok=True)
     return path.resolve()
 

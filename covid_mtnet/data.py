@@ -167,7 +167,7 @@ def add_arguments(
 # %% ../nbs/api/26_data.ipynb #ce457170
 def _pack_arguments(p):
     p.add_argument("set", metavar="SET")
-    p.add_argument("--from", dest="source", required=True, metavar="DIR", help="folder, or zip, with the original files")
+    p.add_argument("--from", dest="source", required=True, metavar="DIR", help="folder, zip or tar with the original files")
     p.add_argument("--partial", action="store_true", help="leave out images whose originals are missing")
     p.add_argument("--other-version", action="store_true", help="accept originals of another edition")
     p.add_argument("--force", action="store_true", help="replace a pack that is there")
@@ -238,15 +238,15 @@ def _packed_words(name, got):
 # %% ../nbs/api/26_data.ipynb #0aa0e3d1
 def main(
     args:argparse.Namespace, # Parsed arguments, see `add_arguments`
-)->int: # 0 done, 1 a task failed, 2 wrong usage
+)->int: # 0 done, 1 a task failed, 2 wrong usage, 130 stopped
     "Run `covid-mtnet data ...`."
     from covid_mtnet import manifests
     try:
-        root = data_root(args.data) if args.data_command != "manifests" else None
+        root = data_root(args.data, make=args.data_command in ("fetch", "pack", "add")) if args.data_command != "manifests" else None
         known = manifests.names(root)
         for n in [*getattr(args, "sets", []), *([args.set] if hasattr(args, "set") else [])]:
             if n not in (known if args.data_command in ("status", "verify") else manifests.SETS): raise InputError(n, f"one of {', '.join(known)}", "no such data set")
     except InputError as e: print(f"covid-mtnet data: {e}", file=sys.stderr); return 2
     try: return 0 if _run(args, root) else 1
     except InputError as e: print(f"covid-mtnet data {args.data_command}: {e}", file=sys.stderr); return 1
-    except KeyboardInterrupt: print(f"covid-mtnet data {args.data_command}: stopped; what is complete is kept, run again to go on", file=sys.stderr); return 1
+    except KeyboardInterrupt: print(f"covid-mtnet data {args.data_command}: stopped; what is complete is kept, run again to go on", file=sys.stderr); return 130

@@ -93,6 +93,7 @@ def prepare(
     "A set as arrays: from the cache, or decoded now; every file is checked against its hash."
     root = data_root(root)
     manifest = load(name, root)
+    if lost := [m for m in how.masks if m not in manifest.masks]: raise InputError(name, f"masks among {', '.join(manifest.masks) or 'none'}", ", ".join(lost))
     folder = Path(cache or cache_dir() / "prepared") / f"{name}-{digest(manifest.digest, how.key)}"
     if not (folder / "done.json").exists():
         with alone(folder):

@@ -240,7 +240,7 @@ def by_hand(
     "What to do without a Kaggle account on this machine."
     folder = Path(root) / name / "originals"
     return (f"open https://www.kaggle.com/datasets/{handle} in a browser, sign in, press Download, put the file archive.zip into {folder}, "
-            f"then run: covid-mtnet data pack {name} --from {folder}/archive.zip --other-version, and covid-mtnet data verify {name}")
+            f"then run: covid-mtnet data pack {name} --from {folder}/archive.zip --other-version --data {root}, and covid-mtnet data verify {name} --data {root}")
 
 
 def fetch_kaggle(

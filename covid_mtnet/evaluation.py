@@ -18,12 +18,13 @@ from .core import InputError, atomic_path, read_json
 
 # %% ../nbs/api/60_evaluation.ipynb #73f7862b
 def wilson(
-    k:float, # Successes
+    k:float, # Successes, 0 to n
     n:float, # Trials
     z:float=1.959964, # Normal quantile; the default gives 95 %
 )->tuple[float, float]: # Lower and upper bound in [0, 1]
     "Wilson score interval of a share."
     if n <= 0: raise InputError("wilson", "at least one trial", n)
+    if not 0 <= k <= n: raise InputError("wilson", f"0 to {n} successes", k)
     p, d = k / n, 1 + z * z / n
     half = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / d
     mid = (p + z * z / (2 * n)) / d
@@ -98,7 +99,7 @@ def confusion(
 
 def ratios(
     c:dict, # From confusion
-)->dict: # Metric name -> array (resamples,)
+)->dict: # Metric name -> array (resamples,), nan where nothing is counted
     "Accuracy and its companions."
     with np.errstate(invalid="ignore", divide="ignore"):
         sens, spec, ppv = c["tp"] / (c["tp"] + c["fn"]), c["tn"] / (c["tn"] + c["fp"]), c["tp"] / (c["tp"] + c["fp"])
@@ -110,7 +111,7 @@ def auc(
     y, # True class, 0 or 1
     p, # Probability of class 1
     weights=None, # (resamples, images); None: one row of ones
-)->np.ndarray: # (resamples,)
+)->np.ndarray: # (resamples,), in [0, 1]; nan where a class is missing
     "Area under the ROC curve, ties counting half."
     w = np.ones((1, len(y))) if weights is None else weights
     order = np.argsort(p, kind="stable")
@@ -159,12 +160,12 @@ NAMES = dict(accuracy="accuracy", balanced_accuracy="balanced accuracy", sensiti
 def _rows(part, split, thresholds):
     y, p, n = part["label"].to_numpy(), part["probability"].to_numpy(), len(part)
     w, least, base = resamples(part["group"]), fewer(y, part["group"]), dict(unit="")
-    yield dict(id=f"{split}.auc", name=f"{TITLES[split]} ROC AUC", **with_interval(auc(y, p, w), part["group"], least), n=n, **base)
+    yield dict(id=f"{split}.auc", name=f"{TITLES.get(split, split)} ROC AUC", **with_interval(auc(y, p, w), part["group"], least), n=n, **base)
     for tag, t in thresholds.items():
         counts, of = confusion(y, p, t, w), dict(accuracy=y >= 0, sensitivity=y == 1, specificity=y == 0, precision=p >= t)
         for k, v in ratios(counts).items():
-            yield dict(id=f"{split}.{k}@{tag}", name=f"{TITLES[split]} {NAMES[k]}, threshold {tag}", **with_interval(v, part["group"], of.get(k, least)), n=int(of[k].sum()) if k in of else n, **base)
-        for k, v in counts.items(): yield dict(id=f"{split}.{k}@{tag}", name=f"{TITLES[split]} {k.upper()}, threshold {tag}", value=int(v[0]), low=None, high=None, n=n, unit="images", method="count")
+            yield dict(id=f"{split}.{k}@{tag}", name=f"{TITLES.get(split, split)} {NAMES[k]}, threshold {tag}", **with_interval(v, part["group"], of.get(k, least)), n=int(of[k].sum()) if k in of else n, **base)
+        for k, v in counts.items(): yield dict(id=f"{split}.{k}@{tag}", name=f"{TITLES.get(split, split)} {k.upper()}, threshold {tag}", value=int(v[0]), low=None, high=None, n=n, unit="images", method="count")
 
 # %% ../nbs/api/60_evaluation.ipynb #6c45e9b5
 def _check_predictions(frame, where):
@@ -176,12 +177,13 @@ def _check_predictions(frame, where):
 
 
 def classification_rows(
-    predictions:pd.DataFrame, # Columns path, group, split, label, probability
+    predictions:pd.DataFrame, # Columns path, group, split, label (0 or 1), probability (of class 1); rows of split val_shifted, of both classes, choose the threshold
     splits:tuple=("test", "val", "val_shifted"), # Splits to report; those absent are left out
 )->list: # dict(id, name, value, low, high, n, unit, method) for every number
     "Every number about a two-class network, from its stored predictions."
     _check_predictions(predictions, "predictions")
     shifted = predictions[predictions["split"] == "val_shifted"]
+    if shifted["label"].nunique() < 2: raise InputError("predictions", "rows of split val_shifted of both classes, on which the threshold is chosen", f"{len(shifted)} of {shifted['label'].nunique()} classes")
     t = choose_threshold(shifted["label"].to_numpy(), shifted["probability"].to_numpy())
     rows = [dict(id="threshold.val", name="threshold chosen on shifted validation images", value=t, low=None, high=None, n=len(shifted), unit="", method="best balanced accuracy")]
     for s in splits:
@@ -208,10 +210,10 @@ def _compared(split, part, order, against):
         mine = part[part["model"] == m]
         if list(mine["path"]) != list(first["path"]): raise InputError(f"predictions of {m}", f"the images of {order[0]} in the same order", "others")
         before, values[m] = dict(values), auc(mine["label"], mine["probability"].to_numpy(), w)
-        yield dict(id=f"{split}.{m}.auc", name=f"{TITLES[split]} ROC AUC, {m}", **with_interval(values[m], groups, fewer(mine["label"], groups)), **base)
+        yield dict(id=f"{split}.{m}.auc", name=f"{TITLES.get(split, split)} ROC AUC, {m}", **with_interval(values[m], groups, fewer(mine["label"], groups)), **base)
         for k, other in before.items():
             kind = "gain" if k == order[0] else f"over.{k}"
-            if k == order[0] or k in against: yield dict(id=f"{split}.{m}.{kind}", name=f"{TITLES[split]} ROC AUC, {m} minus {k}", **with_interval(values[m] - other, groups), **base)
+            if k == order[0] or k in against: yield dict(id=f"{split}.{m}.{kind}", name=f"{TITLES.get(split, split)} ROC AUC, {m} minus {k}", **with_interval(values[m] - other, groups), **base)
 
 
 # %% ../nbs/api/60_evaluation.ipynb #b545f36d
@@ -271,9 +273,9 @@ def seed_rows(
         values = {m: np.stack([auc(first["label"], runs[m, s]["probability"].to_numpy(), w) for s in seeds]) for m in order}
         base = dict(n=len(first), unit="", method=f"95 % bootstrap over {drawn_over(first['group'])} and {len(seeds)} seeds")
         for m, v in values.items():
-            rows.append(dict(id=f"{split}.{m}.auc", name=f"{TITLES[split]} ROC AUC, {m}, mean of {len(seeds)} seeds", **interval((v * drawn).sum(0)), **base))
-            rows.append(dict(id=f"{split}.{m}.sd", name=f"{TITLES[split]} ROC AUC, {m}, standard deviation over seeds", value=float(v[:, 0].std(ddof=1)), low=None, high=None, n=len(seeds), unit="", method="standard deviation"))
-            if m != order[0]: rows.append(dict(id=f"{split}.{m}.gain", name=f"{TITLES[split]} ROC AUC, {m} minus {order[0]}", **interval(((v - values[order[0]]) * drawn).sum(0)), **base))
+            rows.append(dict(id=f"{split}.{m}.auc", name=f"{TITLES.get(split, split)} ROC AUC, {m}, mean of {len(seeds)} seeds", **interval((v * drawn).sum(0)), **base))
+            rows.append(dict(id=f"{split}.{m}.sd", name=f"{TITLES.get(split, split)} ROC AUC, {m}, standard deviation over seeds", value=float(v[:, 0].std(ddof=1)), low=None, high=None, n=len(seeds), unit="", method="standard deviation"))
+            if m != order[0]: rows.append(dict(id=f"{split}.{m}.gain", name=f"{TITLES.get(split, split)} ROC AUC, {m} minus {order[0]}", **interval(((v - values[order[0]]) * drawn).sum(0)), **base))
     return rows
 
 # %% ../nbs/api/60_evaluation.ipynb #a9ab45db

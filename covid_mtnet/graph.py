@@ -19,7 +19,7 @@ FIELDS = {"notebook", "needs", "data", "outputs", "minutes", "expect", "paramete
 
 
 def load_profile(
-    profile:str, # smoke, laptop, paper, or the path of a YAML file
+    profile:str, # smoke, compact, laptop, paper, or the path of a YAML file
 )->dict: # name, tasks, phantoms (or None), cores of a task (None: all), machine that the minutes are for
     "Read and check a profile."
     known = {p.stem: p for p in sorted(resource("config").glob("*.yaml"))}
@@ -168,7 +168,7 @@ def _snakemake(profile, runs, data, cores, targets, extra):
 
 # %% ../nbs/api/84_graph.ipynb #387d6804
 def reproduce(
-    profile:str="smoke", # smoke, laptop, paper, or a YAML file
+    profile:str="smoke", # smoke, compact, laptop, paper, or a YAML file
     cores:int=None, # Processors to use; None: all
     only:tuple=(), # Tasks to run, with what they need; () runs all
     data=None, # Data root of real profiles
@@ -188,12 +188,12 @@ def reproduce(
         due = pending(made, only or list(made))
         _announce(p, due, only or list(made))
         if root: _there(sorted({s for t in due for s in p["tasks"][t]["data"]}), root)
-        if dry_run or not due: return 0 if dry_run else _report(p, folder, runs, True)
+        if dry_run or not due: return 0 if dry_run else _report(profile, p, folder, runs, True)
         with open(folder / "snakemake.log", "w") as log:
             done = subprocess.run(_snakemake(profile, runs, root, cores or os.cpu_count(), list(only) or ["all"], extra), stderr=log).returncode == 0
         left = pending(made, only or list(made))
         if not done and not left: print(f"Snakemake failed; its log: {folder / 'snakemake.log'}")
-        return _report(p, folder, runs, done and not left)
+        return _report(profile, p, folder, runs, done and not left)
 
 # %% ../nbs/api/84_graph.ipynb #da9f4970
 def pending(
@@ -225,10 +225,10 @@ def _announce(p, due, wanted):
     print(f"profile {p['name']}: {len(due)} of {len({*wanted, *due})} tasks to run" + (f", about {minutes} min on {p['machine']}: {', '.join(due)}" if due else ", nothing has changed"), flush=True)
 
 # %% ../nbs/api/84_graph.ipynb #934cdb51
-def _report(p, folder, runs, fine):
+def _report(profile, p, folder, runs, fine):
     "Write the report and say where it lies."
     from covid_mtnet.report import report
-    page, _ = report(p["name"], runs)
+    page, _ = report(profile, runs)
     failed = [n for n in p["tasks"] if not (folder / n / "provenance.json").exists() and (folder / n / "notebook.ipynb").exists()]
     if failed: print(f"failed: {', '.join(failed)}; the same command goes on from here. What the report shows of them is a committed account, if any")
     print(f"report: {page}", flush=True)

@@ -81,11 +81,11 @@ def _sample(picture):
     return tags.get(258, (0,))[0], tags.get(339, (1,))[0]
 
 
-def _values(picture):
+def _values(picture, sample):
     "Stored values of one page: float32 luminance for colour, the numbers themselves otherwise."
     if picture.mode in ("1", "L", "I", "F") or picture.mode.startswith("I;16"):
         a = np.asarray(picture)
-        if picture.mode == "I" and _sample(picture) == (32, 1): return a.view(np.uint32)
+        if picture.mode == "I" and sample == (32, 1): return a.view(np.uint32)
         return a.astype(np.uint16) if picture.mode.startswith("I;16") else a.astype(np.uint8) if picture.mode == "1" else a
     return _luminance(picture)
 
@@ -103,14 +103,14 @@ def _limits(picture, values):
 class Image:
     "One image, or a stack of pages."
     pixels:np.ndarray # float32 (H, W) or (D, H, W) in [0, 1]
-    info:dict = field(default_factory=dict) # format, mode, size, value_min, value_max, low, high, pages, colour
+    info:dict = field(default_factory=dict) # format, mode, size, pages, value_min, value_max, low and high (stored values that became 0 and 1), colour (share of coloured pixels); of DICOM and NIfTI see volumes.read_volume
 
 # %% ../nbs/api/10_images.ipynb #01a6e433
 def _pages(picture, name):
     "The values of every page, turned as EXIF says."
     try:
         many = picture.format == "TIFF" and picture.n_frames > 1
-        pages = [_values(ImageOps.exif_transpose(p)) for p in (ImageSequence.Iterator(picture) if many else [picture])]
+        pages = [_values(ImageOps.exif_transpose(p), _sample(p)) for p in (ImageSequence.Iterator(picture) if many else [picture])]
     except Exception as e: raise InputError(name, "a whole image", f"{type(e).__name__}: {e}") from None
     kinds = {(v.shape, str(v.dtype)) for v in pages}
     if len(kinds) > 1: raise InputError(name, "pages of one size and depth", sorted(kinds))
@@ -149,10 +149,10 @@ def read_image(
 def read_values(
     src, # Path, or the bytes of a file
     name=None, # Named in errors
-)->np.ndarray: # (H, W), the stored numbers without any scaling
-    "The stored values of the first page, for raw CT slices and masks."
+)->np.ndarray: # (H, W), the stored numbers without any scaling; colour as luminance, float32, 0 to 255
+    "The stored values of the first page, turned as EXIF says, for raw CT slices and masks."
     picture, name = _open(src, name)
-    return _values(picture)
+    return _values(ImageOps.exif_transpose(picture), _sample(picture))
 
 
 def read_mask(
@@ -191,7 +191,7 @@ def windowed(
     images, # uint8 (n, H, W, channels)
     low, # (n,) parts of the grey scale that become black
     high, # (n,) and white
-)->np.ndarray: # uint8
+)->np.ndarray: # uint8 (n, H, W, channels)
     "The same pictures in other grey windows; one that ends beyond the scale has less contrast."
     return np.stack([to_uint8(clip_scale(i / np.float32(255), a, b)) for i, a, b in zip(images, low, high)])
 

@@ -49,6 +49,7 @@ def chosen_elsewhere(
 )->np.ndarray: # (n,) threshold for each image
     "For each image the threshold with the smallest mean error on the other folds."
     folds = np.asarray(folds)
+    if len(np.unique(folds)) < 2 or not len(thresholds): raise InputError("thresholds", "at least two folds and one threshold", f"{len(np.unique(folds))} and {len(thresholds)}")
     best = {f: thresholds[int(np.nanmean(errors[:, folds != f], axis=1).argmin())] for f in np.unique(folds)}
     return np.array([best[f] for f in folds])
 
@@ -97,7 +98,7 @@ def measure(
     found, # Evidence (n, H, W)
     thresholds, # (n,) threshold of each image
     method:str, # Name, e.g. adaptive
-    source:str, # Where the lungs come from: known or found
+    source:str, # Where the lungs come from: known, found, completed, or completed@0.6 for smaller pictures
     spread:float, # Half width of the band, see quantification.around
 )->tuple[pd.DataFrame, np.ndarray]: # COLUMNS, and the found regions, bool (n, H, W)
     "Compare found regions with the truth."

@@ -458,6 +458,7 @@ def add(
     try: re.compile(group_regex or "")
     except re.error as e: raise InputError("--group-regex", "a regular expression", f"{group_regex!r}: {e}") from None
     if not re.fullmatch(r"[A-Za-z]\w*", name) or name in SETS: raise InputError(name, "a new name of letters, digits and underscores", "the name of a published set" if name in SETS else repr(name))
+    if label_from not in ("folders", "none"): raise InputError("label_from", "folders or none", label_from)
     if not folder.is_dir(): raise InputError(folder, "a folder with images", "nothing there")
     if (Path(root) / name / "files.csv").exists() and not force: raise InputError(Path(root) / name, "no set of that name yet (or --force)", "a set is there already")
     paired = (folder / "images").is_dir()

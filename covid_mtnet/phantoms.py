@@ -160,7 +160,7 @@ def ct(
     size:int=128, # Side in pixels
     noise:float=.02, # Standard deviation of the noise
     texture:float=1., # Strength of vessels and uneven tissue; 0: flat lungs with sharp opacities, the easiest case
-)->Phantom: # Image and truth, window of about -820 to 330
+)->Phantom: # Image and truth; 0 and 1 stand for about -820 and 330, on the stored scale of lung_seg_ct
     "A synthetic axial chest CT slice."
     rng = np.random.default_rng((seed, 2))
     label, pct = _asked(rng, label, infected_pct)

@@ -521,7 +521,7 @@ def _cam_sheet(look, shown):
 @dataclass
 class Predictions:
     "What came out."
-    answers:list # A dict per case, as in case.json
+    answers:list # A dict per case, as in case.json: scored, flags, notes, modality, classes (name -> probabilities, threshold, called), infection (percent, low and high in % of the lung, threshold, error in points)
     failed:list # dict(path, error)
     out:Path|None=None # Folder that was written
     kept:dict=field(default_factory=dict, repr=False) # Name -> Case, where nothing was written

@@ -17,7 +17,7 @@ from .manifests import load
 
 # %% ../nbs/api/28_protocols.ipynb #1efaa861
 NAMES = ("covid_xray_published", "covid_xray_grouped", "covid_ct_own", "covid_ct_replica", "covid_ct_folds")
-COLUMNS = ("path", "set", "label", "group", "split")
+COLUMNS = ("path", "set", "label", "group", "split") # label: 1 COVID-19, 0 not; group: set:patient; split: train, val, test, external, or fold0 to fold2
 
 
 def _rows(name, root, keep, label):
@@ -126,6 +126,8 @@ def gather(
     for name in sorted(rows["set"].unique()):
         data, mine = prepare(name, how, root), np.flatnonzero(rows["set"] == name)
         place = pd.Series(np.arange(len(data)), data.rows["path"])
+        lost = [p for p in rows["path"].iloc[mine] if p not in place.index]
+        if lost: raise InputError(name, f"the {len(mine)} images of the protocol, which a partial pack lacks", f"{len(lost)} missing: {', '.join(lost[:5])}")
         images[mine] = data.images[place[rows["path"].iloc[mine]].to_numpy()]
         sets.append(data)
     return images, sets

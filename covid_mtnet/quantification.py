@@ -77,6 +77,8 @@ def around(
     spread:float=None, # Half width; None: SPREAD
 )->tuple: # Lowest and highest threshold of the band
     "The thresholds between which the band is drawn."
+    if method not in SPREAD: raise InputError("quantify", f"method {', '.join(SPREAD)}", method)
+    if method == "network" and not 0 <= threshold <= 1: raise InputError("quantify", "a probability from 0 to 1 as threshold of method network", threshold)
     step = SPREAD[method] if spread is None else spread
     if method != "network": return threshold - step, threshold + step
     return tuple(float(special.expit(special.logit(threshold) + d)) for d in (-step, step))
@@ -134,10 +136,14 @@ class Quantity:
     pixel_mm2:float|None=None # Area of a pixel, where the spacing is known
 
     @property
-    def percent(self): return math.nan if self.reason else 100 * self.infected_pixels / self.lung_pixels
+    def percent(self):
+        "Infected share of the lung in percent, 0 to 100; nan if not measurable."
+        return math.nan if self.reason else 100 * self.infected_pixels / self.lung_pixels
 
     @property
-    def infected_mm2(self): return None if self.pixel_mm2 is None or self.reason else self.infected_pixels * self.pixel_mm2
+    def infected_mm2(self):
+        "Infected area in mm²; None without a spacing, or if not measurable."
+        return None if self.pixel_mm2 is None or self.reason else self.infected_pixels * self.pixel_mm2
 
     @property
     def short(self):
@@ -195,7 +201,7 @@ def quantify(
     lungs, # bool (H, W): refined lung mask
     method:str="adaptive", # adaptive [P], density or network [C]
     modality:str="xray", # xray or ct: which default threshold
-    threshold:float=None, # None: the default of method and modality
+    threshold:float=None, # On the scale of the method, see THRESHOLDS; None: the default of method and modality
     spread:float=None, # Half width of the band, see around
     probability=None, # See evidence
     spacing=None, # (row, column) size of a pixel in mm, or None

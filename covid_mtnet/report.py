@@ -23,12 +23,13 @@ from .runs import anywhere, stored_rows
 def finished(
     profile:str, # Name of a profile
     runs:str="runs", # Folder of all runs
+    further:bool=False, # The further seeds of a task as well
 )->dict: # Task -> folder
     "The tasks of a profile that have run to their end."
     tasks = load_profile(profile)["tasks"]
     committed = _results() / Path(profile).stem if _results() else None
     places = [Path(runs) / Path(profile).stem, *([committed] if committed else [])]
-    found = {t: next((p / t for p in places if (p / t / "provenance.json").exists() and (p / t / "metrics.json").exists()), None) for t in tasks}
+    found = {t: next((p / t for p in places if (p / t / "provenance.json").exists() and (p / t / "metrics.json").exists()), None) for t, v in tasks.items() if further or "of" not in v}
     return {t: p for t, p in found.items() if p}
 
 
@@ -118,14 +119,13 @@ def report(
     "Write runs/<profile>/report.html and report.md, and report.json for programs."
     folders, here = finished(profile, runs), Path(runs) / Path(profile).stem
     known = load_profile(profile)["tasks"]
-    first = {t: f for t, f in folders.items() if "of" not in known[t]}
     metrics = {t: read_json(f / "metrics.json") for t, f in folders.items()}
-    table, beyond, found = claims_table({t: metrics[t] for t in first}), beyond_table({t: metrics[t] for t in first}), _figures(first)
-    elsewhere = {t for t, f in first.items() if here not in f.parents}
+    table, beyond, found = claims_table(metrics), beyond_table(metrics), _figures(folders)
+    elsewhere = {t for t, f in folders.items() if here not in f.parents}
     table["ours"] = [o and f"{o}; committed account" if t in elsewhere else o for o, t in zip(table["ours"], table["task"])]
     figures = [dict(f, runnable=[t for t in f["tasks"].split() if t in known], shown=[(t, p, metrics[t]["phantom"]) for t, p in found.get(f["number"], [])]) for f in figure_list().to_dict("records")]
     given = dict(profile=Path(profile).stem, claims=table.to_dict("records"), beyond=beyond.rename(columns={"the paper's way": "paper_way"}).to_dict("records"), counts=table["verdict"].value_counts().to_dict(), figures=figures, here=here,
-                 tasks=[_task(t, f, known[t]["notebook"]) for t, f in first.items()], spread=spread(folders, known), phantom=any(m["phantom"] for m in metrics.values()))
+                 tasks=[_task(t, f, known[t]["notebook"]) for t, f in folders.items()], spread=spread(finished(profile, runs, further=True), known), phantom=any(m["phantom"] for m in metrics.values()))
     for name in ("html", "md"): write_text(here / f"report.{name}", _render(f"report.{name}.j2", **given))
     write_json(here / "report.json", dict(profile=given["profile"], claims=given["claims"], beyond=given["beyond"], seeds=given["spread"],
                                           figures=[dict(number=f["number"], title=f["title"], files=[Path(os.path.relpath(p, here)).as_posix() for _, p, _ in f["shown"]]) for f in figures]))
@@ -172,7 +172,7 @@ def markdown_table(
     beyond:bool=False, # What the paper did not measure, instead of its claims
 )->str: # Markdown
     "Paper against reproduced, for the claims that have a number."
-    found = [{t: read_json(f / "metrics.json") for t, f in finished(p, runs).items() if "of" not in load_profile(p)["tasks"][t]} for p in profiles]
+    found = [{t: read_json(f / "metrics.json") for t, f in finished(p, runs).items()} for p in profiles]
     if beyond:
         table = pd.concat(map(beyond_table, found)).drop_duplicates(["about", "question"]).sort_index(kind="stable")
         return "\n\n".join(f"**{about}**\n\n{_markdown(part.drop(columns=['about', 'phantom']))}" for about, part in table.groupby("about", sort=False))
@@ -186,7 +186,7 @@ def seeds_table(
     runs:str="runs", # Folder of all runs
 )->str: # Markdown
     "What changes when nothing but the seed changes."
-    found = [dict(s, profile=p) for p in profiles for s in spread(finished(p, runs), load_profile(p)["tasks"])]
+    found = [dict(s, profile=p) for p in profiles for s in spread(finished(p, runs, further=True), load_profile(p)["tasks"])]
     rows = [(s["name"], s["task"], s["n"], f"{s['mean']:.4f}", f"{s['sd']:.4f}", s["each"], s["profile"]) for s in found]
     return _markdown(pd.DataFrame(rows, columns=["number", "task", "n", "mean", "standard deviation", "each seed, with its interval", "profile"]))
 

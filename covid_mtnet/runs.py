@@ -114,7 +114,7 @@ class Run:
     def __init__(self,
         out_dir, # Folder, made if missing
         task:str, # Name of the task
-        profile:str, # smoke, laptop, paper or interactive
+        profile:str, # smoke, compact, laptop, paper or interactive
         seed:int, # Seed of the run
         precision:str="float32", # Keras policy in force
     ):
@@ -124,7 +124,9 @@ class Run:
         if any((self.folder / n).exists() for n in ("parameters.yaml", "metrics.json", "provenance.json")):
             for old in [p for name in ACCOUNT for p in self.folder.glob(name)]: old.unlink()
 
-    def uses(self, data):
+    def uses(self,
+        data, # datasets.Dataset
+    ):
         "Declare a dataset that the run reads."
         self.sets[data.name], self.phantom = data.digest, self.phantom or data.phantom
 

@@ -55,7 +55,7 @@ def _since_ampere(capability):
 
 # %% ../nbs/api/50_training.ipynb #778ea114
 def set_seed(
-    seed:int, # Seed of weights, dropout and shuffling
+    seed:int, # Seed of the first weights; dropout, order and draws have their own (irrcnn, Batches)
     deterministic:bool=True, # Allow no result that depends on the timing of threads
 ):
     "Make a run repeatable to the last bit on the CPU."
@@ -138,7 +138,9 @@ class Batches(keras.utils.PyDataset):
         self.images, self.targets, self.batch, self.augmentation, self.seed, self.labels, self.masks = images, targets, batch, augmentation, seed, labels, masks
         self.start(epoch)
 
-    def start(self, epoch): self.epoch, self.order = epoch, epoch_order(np.zeros(len(self.images)) if self.labels is None else self.labels, self.seed, epoch)
+    def start(self,
+        epoch:int, # Epoch to draw, from 0
+    ): self.epoch, self.order = epoch, epoch_order(np.zeros(len(self.images)) if self.labels is None else self.labels, self.seed, epoch)
 
     def on_epoch_end(self): self.start(self.epoch + 1)
 
@@ -269,7 +271,9 @@ class Adam(keras.optimizers.AdamW):
 
 class Averaged:
     "Context in which a model carries the averaged weights of its optimiser."
-    def __init__(self, model): self.model = model
+    def __init__(self,
+        model, # Compiled with Adam; one that does not average stays as it is
+    ): self.model = model
 
     def __enter__(self):
         m = self.model

@@ -28,7 +28,7 @@ def reach(
 # %% ../nbs/api/89_viewer.ipynb #61cef1e9
 def summary(
     case:Case, # What is looked at
-    at:int, # Slice
+    at:int, # Slice, from 0
     quantity, # From look
 )->str: # HTML
     "The sentence under the picture."

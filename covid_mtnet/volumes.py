@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from .core import InputError, atomic_path, quiet
-from .images import Image, clip_scale, kind_of
+from .images import Image, _bytes, clip_scale, kind_of
 
 # %% ../nbs/api/11_volumes.ipynb #c5c49bcd
 WINDOWS = {"network": (-1000., 400.), "lung": (-1350., 150.), "mediastinum": (-160., 240.)} # HU that become 0 and 1
@@ -310,14 +310,14 @@ def read_volume(
     src, # Path or bytes of a DICOM or NIfTI file; a folder or a list of DICOM files: one series
     name=None, # Named in errors
     window=None, # network, lung or mediastinum, or two values; None: by the file
-)->Image: # float32 (H, W) or (D, H, W) in [0, 1]; info: format, mode, modality, unit, low, high, inverted, spacing, affine, plane, patient, series, missing, ...
+)->Image: # float32 (H, W) or (D, H, W) in [0, 1]; info: modality (ct, xray, another in lower case, or None), unit (HU or stored), low and high (values that became 0 and 1), spacing ((slice,) row, column in mm, or None), affine (slice, row, column to mm, RAS; or None), plane, missing (slices), inverted, patient, series, format, mode
     "Read a DICOM file or series, or a NIfTI volume."
     if isinstance(src, (list, tuple)) or not isinstance(src, bytes) and Path(src).is_dir():
         paths = src if isinstance(src, (list, tuple)) else sorted(p for p in Path(src).iterdir() if p.is_file() and _header(p) is not None)
         if not paths: raise InputError(src, "a folder of DICOM files", "none")
         values, padding, info = decode_series(paths)
     else:
-        data, name = (src, name or "image") if isinstance(src, bytes) else (Path(src).read_bytes(), name or src)
+        data, name = _bytes(src, name)
         values, padding, info = (decode_dicom if kind_of(data) == "DICOM" else decode_nifti)(data, name)
     if not np.isfinite(values).all(): raise InputError(name or src, "finite grey values", "NaN or infinity")
     low, high = _window(values, info, window)
@@ -328,7 +328,7 @@ def read_volume(
 
 # %% ../nbs/api/11_volumes.ipynb #6c2ae6a9
 def save_nifti(
-    values, # (D, H, W) or (H, W), as read_volume gives pixels
+    values, # (D, H, W) or (H, W), as read_volume gives pixels: bool, uint8, int16, int32, float32 or float64
     info:dict, # From read_volume: affine, axes, spacing; without them the common view and 1 mm
     path, # .nii or .nii.gz file to write
 ):
@@ -337,7 +337,7 @@ def save_nifti(
     values, mm = np.asarray(values), [m or 1. for m in info.get("spacing") or (1., 1., 1.)]
     values = values.astype(np.uint8) if values.dtype == bool else values
     affine = np.array(info.get("affine") or np.diag([-1., -1., 1., 1.])[:, [2, 1, 0, 3]] @ np.diag([*([1.] + mm)[-3:], 1.]))
-    image = nib.Nifti1Image(values.reshape((-1, *values.shape[-2:])).transpose(2, 1, 0), affine[:, [2, 1, 0, 3]])
+    with _or_say(path, "an array of a type that NIfTI holds"): image = nib.Nifti1Image(values.reshape((-1, *values.shape[-2:])).transpose(2, 1, 0), affine[:, [2, 1, 0, 3]])
     if info.get("axes"): image = image.as_reoriented(nib.orientations.ornt_transform(nib.io_orientation(image.affine), nib.orientations.axcodes2ornt(info["axes"])))
     image.header.set_xyzt_units("mm")
-    with atomic_path(path) as tmp: nib.save(image, tmp)
+    with atomic_path(path) as tmp, _or_say(path, "a .nii or .nii.gz file to write"): nib.save(image, tmp)

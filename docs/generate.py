@@ -14,7 +14,7 @@ import pandas as pd
 import yaml
 from fastcore.docments import docments
 
-from covid_mtnet import claims, manifests, report, weights
+from covid_mtnet import claims, manifests, packs, report, weights
 from covid_mtnet.core import read_json, write_text
 from covid_mtnet.graph import load_profile
 
@@ -183,7 +183,7 @@ def account(profile, task, folder):
     known = " ".join(f"[{s}](../data/{s}.md)" for s in sorted(p.get("manifests", {})))
     how = f"Data: {known or 'none'}. Device: {p['device']}, {p.get('backend', '')} {p.get('precision', '')}, seed {p.get('seed', '')}, commit `{str(p.get('commit'))[:10]}`."
     settings = folded("Parameters of this run", table(("parameter", "value"), [(f"`{k}`", f"`{v}`") for k, v in given.items() if k not in ("out_dir", "data_root")]))
-    seeds = [(r["name"], r["n"], f"{r['mean']:.4f}", f"{r['sd']:.4f}", r["each"]) for r in report.spread(report.finished(profile), load_profile(profile)["tasks"]) if r["task"] == task]
+    seeds = [(r["name"], r["n"], f"{r['mean']:.4f}", f"{r['sd']:.4f}", r["each"]) for r in report.spread(report.finished(profile, further=True), load_profile(profile)["tasks"]) if r["task"] == task]
     seeds = "Nothing but the seed changed:\n\n" + table(("number", "n", "mean", "standard deviation", "each seed, with its interval"), seeds) if seeds else ""
     return f"## Result, profile {profile}\n\n{NOT_A_DIAGNOSIS} {how}\n\n{numbers(claims.headlines(task, m))}\n\n{seeds}\n\n{folded('All ' + str(len(m['rows'])) + ' numbers of this run', numbers(m['rows']))}\n\n{settings}"
 
@@ -269,7 +269,7 @@ def data_card(name, out):
             "## Known faults", "\n".join(f"- {plain(f)}" for f in meta["faults"]), *(["Columns of `files.csv` that mark them:", table(("column", "images"), marks)] if marks else []),
             "## Licences per image", table(("licence", "images"), list(licences.items())), "The images are not part of this project.",
             "## Source", plain(meta["citeAs"] if "citeAs" in meta else meta["citation"]), "\n".join(f"- [{u}]({u})" for u in dict.fromkeys(u.split("#")[0] for u in meta["sources"])),
-            "## Get it", f"```sh\ncovid-mtnet data fetch {name}     # from the upstream addresses, resumable, checked\ncovid-mtnet data verify {name}    # every file against its hash\n```"]
+            "## Get it", *([plain(by_hand)] if (by_hand := packs.describe_sets()[name].get("by_hand")) else []), f"```sh\ncovid-mtnet data fetch {name}     # from the upstream addresses, resumable, checked where a hash is known\ncovid-mtnet data verify {name}    # every file against its hash\n```"]
     write_text(out / "data" / f"{name}.md", "\n\n".join(text) + "\n")
     return f"[{name}]({name}.md)", about["alternateName"], f"{len(rows):,}", meta["licence"], len(meta["faults"])
 

@@ -8,7 +8,7 @@ import numpy as np, pandas as pd, pytest
 from PIL import Image
 
 from covid_mtnet import data, manifests, packs
-from covid_mtnet.core import resource, sha256
+from covid_mtnet.core import InputError, resource, sha256
 from covid_mtnet.downloads import git_blob
 
 SHARED = Path(os.environ.get("COVID_MTNET_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
@@ -238,6 +238,7 @@ def test_a_turned_photograph_and_its_upright_mask_belong_together(run, tmp_path)
     data = prepare("phone", Preparation(64, masks=("infection_mask",)), root, tmp_path / "cache")
     bright, mask = data.images[0, ..., 0] > 127, data.masks["infection_mask"][0, ..., 0] > 0
     assert (bright & mask).sum() > .9 * mask.sum() > 0
+    with pytest.raises(InputError, match="masks among infection_mask, found lung_mask"): prepare("phone", Preparation(64, masks=("lung_mask",)), root, tmp_path / "cache")
 
 
 def test_one_broken_set_is_one_broken_line(run, tmp_path):
@@ -251,6 +252,7 @@ def test_add_refuses_what_it_cannot_mean(run, tmp_path):
     for words, found in ((("pneumonia_xray", tmp_path), "a published set"), (("../x", tmp_path), "letters, digits"), (("x", tmp_path / "none"), "nothing there"), (("x", tmp_path / "empty"), "found none"), (("x", tmp_path / "empty", "--group-regex", "("), "a regular expression")):
         code, text = run("add", *words, "--data", tmp_path)
         assert code == 1 and found in text
+    with pytest.raises(InputError, match="folders or none"): packs.add("x", tmp_path, tmp_path, label_from="folder")
 
 
 def test_wrong_usage_is_exit_code_2(run, tmp_path):

@@ -82,6 +82,13 @@ def test_only_runs_what_is_asked_for_and_needed(tiny):
     assert "good" in said and "after" in said and "bad" not in said
 
 
+def test_a_profile_of_ones_own_ends_with_its_report(tiny, tmp_path):
+    text = yaml.safe_load((tiny / "config" / "tiny.yaml").read_text())
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(dict(tasks={"good": text["tasks"]["good"]})))
+    code, said = reproduce(tiny, "--profile", str(tmp_path / "mine.yaml"))
+    assert code == 0 and "report: runs/mine/report.html" in said and (tiny / "runs/mine/report.html").is_file()
+
+
 @pytest.mark.parametrize("text, said", [("", "a mapping with tasks"), ("tasks: {a: 3}", "task a"), ("tasks: {a: {needs: }}", "a mapping for needs")])
 def test_a_broken_profile_is_said(text, said, tmp_path):
     from covid_mtnet import graph

@@ -55,6 +55,15 @@ def test_exif_orientation_is_applied():
     exif = Image.Exif(); exif[274] = 6
     turned = stored(GREY, "JPEG", quality=100, exif=exif)
     assert read_image(turned).pixels.shape == (40, 30)
+    assert read_values(turned).shape == read_mask(turned).shape == (40, 30)
+
+
+def test_the_bright_half_of_unsigned_32_bits_stays_bright():
+    import tifffile
+    ramp, out = np.linspace(0, 2 ** 32 - 1, 48).astype(np.uint32).reshape(6, 8), io.BytesIO()
+    tifffile.imwrite(out, ramp)
+    np.testing.assert_array_equal(read_values(out.getvalue()), ramp)
+    np.testing.assert_allclose(read_image(out.getvalue()).pixels, ramp / (2 ** 32 - 1), atol=1e-6)
 
 
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])

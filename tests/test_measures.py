@@ -3,10 +3,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from covid_mtnet import phantoms
 from covid_mtnet.augmentation import Augment, Augmentation, draws
+from covid_mtnet.cases import phantom_cases, store, stored
 from covid_mtnet.core import InputError
-from covid_mtnet.evaluation import comparison_rows, seed_rows
+from covid_mtnet.datasets import Preparation
+from covid_mtnet.evaluation import classification_rows, comparison_rows, seed_rows, wilson
 from covid_mtnet.framing import framed
+from covid_mtnet.protocols import gather
 from covid_mtnet.refinement import contours, largest
 
 
@@ -54,3 +58,31 @@ def test_models_are_compared_image_by_image(count):
     with_second = lambda other: pd.concat([f.assign(model=m, seed=s) for m, f in (("first", one), ("second", other)) for s in (0, 1)])
     assert next(r for r in count(with_second(one)) if r["id"] == "test.second.gain")["value"] == 0
     with pytest.raises(InputError, match="in the same order"): count(with_second(one[::-1]))
+
+
+def test_a_split_of_any_name_is_counted_and_the_threshold_needs_both_classes():
+    one = pd.DataFrame(dict(path=[f"{k}.png" for k in range(8)], group=[f"p{k}" for k in range(8)], split="mine", label=[0, 1] * 4, probability=np.linspace(.1, .9, 8)))
+    rows = {r["id"]: r for r in classification_rows(pd.concat([one, one.assign(split="val_shifted")]), ("mine",))}
+    assert rows["mine.auc"]["name"] == "mine ROC AUC" and rows["mine.auc"]["n"] == 8
+    for shifted in (one[:0], one[::2].assign(split="val_shifted")):
+        with pytest.raises(InputError, match="of both classes"): classification_rows(pd.concat([one, shifted]), ("mine",))
+
+
+@pytest.mark.parametrize("k", [-1, 68, 84.67])
+def test_a_percentage_is_no_count(k):
+    with pytest.raises(InputError, match="0 to 67 successes"): wilson(k, 67)
+
+
+def test_images_that_a_partial_pack_lacks_are_named(tmp_path):
+    phantoms.write_root(tmp_path, 24, 32, sets=["covid_ct"])
+    rows = pd.DataFrame(dict(path=["gone.png"], set="covid_ct", label=1, group="covid_ct:p", split="test"))
+    with pytest.raises(InputError, match="1 missing: gone.png"): gather(rows, Preparation(32), tmp_path)
+
+
+def test_a_cut_case_is_named(tmp_path):
+    path = tmp_path / "a" / "view.npz"
+    with pytest.raises(InputError, match="a whole case"): stored(path)
+    path.parent.mkdir(); store(phantom_cases(64, 1)[0], path)
+    assert stored(path).pixels.shape[-1] == 64
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match="a whole case"): stored(path)

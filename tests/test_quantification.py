@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from covid_mtnet.core import read_json, resource
+from covid_mtnet.core import InputError, read_json, resource
 from covid_mtnet.quantification import SPREAD, THRESHOLDS, Quantity, around, clean, counted, infected_region, lung_mean, total
 
 RUNS = {"xray": "infection_xray", "ct": "infection_ct"}
@@ -20,6 +20,8 @@ def test_the_band_of_a_probability_stays_between_0_and_1():
     low, high = around(.95, "network")
     assert .5 < low < .95 < high < 1 and around(.5, "network")[0] == pytest.approx(1 - around(.5, "network")[1])
     assert around(.2, "adaptive") == pytest.approx((.2 - SPREAD["adaptive"], .2 + SPREAD["adaptive"]))
+    for threshold, method in ((55, "network"), (.5, "otsu")):
+        with pytest.raises(InputError, match=f"found {threshold if method in SPREAD else method}"): around(threshold, method)
 
 
 def test_evidence_at_the_threshold_counts_in_the_lungs_alone():

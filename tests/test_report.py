@@ -182,6 +182,7 @@ def test_several_seeds_are_shown_with_their_spread_and_claim_nothing_twice(accou
     assert "AUC" in auc and auc.count("–") == 3 and 'id="seeds"' in html and 'id="pneumonia_xray_seed1"' not in html
     assert "| 0.9100 | 0.0100 | 0.9000 (" in report.seeds_table(("paper",), tmp_path)
     assert "0.90 (" in next(l for l in md.splitlines() if l.startswith("| P3 |"))
+    assert list(report.finished("paper", tmp_path)) == ["pneumonia_xray"] and len(report.finished("paper", tmp_path, further=True)) == 3
 
 
 def test_a_further_seed_keeps_its_predictions_and_no_pictures(account, tmp_path):

@@ -17,7 +17,7 @@ from pydicom.uid import CTImageStorage, DigitalXRayImageStorageForPresentation, 
 
 from covid_mtnet.core import InputError
 from covid_mtnet.images import read_image
-from covid_mtnet.volumes import WINDOWS, decode_dicom, group_series
+from covid_mtnet.volumes import WINDOWS, decode_dicom, group_series, read_volume, save_nifti
 
 ROW, COLUMN = np.meshgrid(np.linspace(0, 1, 48), np.linspace(0, 1, 40))
 RAMP = ROW * .7 + COLUMN * .3  # (40, 48), no two directions alike
@@ -214,6 +214,13 @@ def test_the_spacing_of_a_nifti_volume_is_in_millimetres(unit, mm):
     volume = nib.Nifti1Image(STACK.transpose(2, 1, 0), np.diag([-.8 / mm, -.7 / mm, 3 / mm, 1]))
     volume.header.set_xyzt_units(unit)
     assert read_image(volume.to_bytes()).info["spacing"] == pytest.approx((3, .7, .8))
+
+
+def test_what_nifti_cannot_hold_is_said_and_nothing_is_left(tmp_path):
+    for values, name in ((np.zeros((2, 4, 4), np.int64), "a.nii"), (np.zeros((2, 4, 4), np.float16), "a.nii"), (np.zeros((2, 4, 4), np.uint8), "a.txt")):
+        with pytest.raises(InputError, match=name): save_nifti(values, {}, tmp_path / name)
+    assert not any(tmp_path.iterdir())
+    with pytest.raises(InputError, match="a readable file"): read_volume(tmp_path / "none.dcm")
 
 
 def test_nifti_that_is_no_ct_or_no_volume():
