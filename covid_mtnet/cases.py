@@ -7,7 +7,7 @@ __all__ = ['BANNER', 'SIDE', 'Case', 'known_case', 'phantom_cases', 'store', 'st
            'fitted', 'warmed', 'outlined', 'grey', 'sheet', 'picture']
 
 # %% ../nbs/api/78_cases.ipynb #0f0a95d1
-import csv, functools, io, json, math, textwrap, zipfile
+import csv, functools, io, json, math, textwrap, zipfile, zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def stored(
             pixels = z["pixels"]
             lungs = np.unpackbits(z["lungs"], axis=-1, count=pixels.shape[-1]).astype(bool)
             return Case(pixels=pixels.astype(np.float32) / 255, lungs=lungs, evidence=z["evidence"].astype(np.float32), **json.loads(str(z["said"])))
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as e: raise InputError(path, "a whole case, as predict puts it aside", f"{type(e).__name__}: {e}") from None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as e: raise InputError(path, "a whole case, as predict puts it aside", f"{type(e).__name__}: {e}") from None
 
 
 def saved_cases(
@@ -101,7 +101,9 @@ def saved_cases(
     "The cases that predict put aside."
     paths, table = sorted(Path(folder).glob("*/view.npz")), Path(folder) / "predictions.csv"
     if table.is_file():
-        with open(table, encoding="utf-8", newline="") as f: listed = {row.get("case") for row in csv.DictReader(f)}
+        try:
+            with open(table, encoding="utf-8-sig", newline="") as f: listed = {row.get("case") for row in csv.DictReader(f)}
+        except (UnicodeDecodeError, csv.Error) as e: raise InputError(table, "the table that predict wrote", str(e)) from None
         paths = [p for p in paths if p.parent.name in listed]
     if not paths: raise InputError(folder, "what `covid-mtnet predict PATH... --out` wrote: a folder for each case, with view.npz", "none")
     return [stored(p) for p in paths]

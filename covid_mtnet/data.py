@@ -130,7 +130,7 @@ def fetch(
     m, root, about = manifests.load(name), data_root(root), packs.describe_sets()[name]
     folder = root / name / ORIGINALS
     if manifests.load(name, root).phantom: raise InputError(root / name, "a data root for real images", "phantoms of this set")
-    if len(_packed(m, root)) == len(m.members()): return {"set": name, "rows": len(m.files), "changed": 0, "missing": [], "already": True}
+    if len(_packed(m, root)) == len(m.members()) and not _bad_files(name, root)[0]: return {"set": name, "rows": len(m.files), "changed": 0, "missing": [], "already": True}
     if kaggle:
         if not about.get("kaggle"): raise InputError(name, "a set that Kaggle has", "none; fetch it without --kaggle")
         return {"set": name} | packs.pack(name, fetch_kaggle(about["kaggle"], name, root), root, other_version=True, force=True)

@@ -6,7 +6,7 @@
 __all__ = ['git_blob', 'Resumable', 'download', 'extract', 'by_hand', 'fetch_kaggle']
 
 # %% ../nbs/api/22_downloads.ipynb #ca90ab32
-import contextlib, functools, hashlib, logging, re, shutil, stat, tarfile, time, zipfile
+import contextlib, functools, hashlib, logging, lzma, re, shutil, stat, tarfile, time, zipfile, zlib
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -173,6 +173,12 @@ def _tar_members(
         if i.isdir(): continue
         if not i.isreg(): raise InputError(archive, "plain files and folders", f"{'a link' if i.islnk() or i.issym() else 'a device'}: {i.name!r}")
         yield i.name, i.size, functools.partial(t.extractfile, i)
+    t.fileobj.seek(t.offset) # tarfile takes a damaged header for the end, and leaves the checksum behind the end unread
+    ended = False
+    while block := t.fileobj.read(1 << 20):
+        ended = True
+        if block.strip(b"\0"): raise InputError(archive, "a whole tar archive", f"no header at byte {t.offset}")
+    if not ended: raise InputError(archive, "a whole tar archive", "no end of it")
 
 # %% ../nbs/api/22_downloads.ipynb #04a06f03
 def _limits(
@@ -226,7 +232,7 @@ def extract(
                 tmp.mkdir()
                 for m in progress(members, f"unpacking {archive.name}"): _write(m, tmp, archive)
     except FileNotFoundError: raise InputError(archive, "an archive", "nothing there") from None
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, RuntimeError, NotImplementedError, ValueError) as e:
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, RuntimeError, NotImplementedError, ValueError, zlib.error, lzma.LZMAError) as e:
         if isinstance(e, InputError): raise
         raise InputError(archive, "a whole zip or tar archive", str(e) or type(e).__name__) from None
     return dst

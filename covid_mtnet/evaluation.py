@@ -6,7 +6,7 @@
 __all__ = ['UNITS', 'TITLES', 'NAMES', 'EVIDENCE', 'KINDS', 'wilson', 'resamples', 'interval', 'drawn_over', 'with_interval',
            'fewer', 'confusion', 'ratios', 'auc', 'roc_band', 'choose_threshold', 'classification_rows',
            'comparison_rows', 'protocol_rows', 'evidence_rows', 'write_evidence', 'seed_rows', 'timing_rows',
-           'fact_rows', 'write_predictions', 'read_predictions', 'recompute']
+           'fact_rows', 'write_predictions', 'read_predictions', 'whole', 'recompute']
 
 # %% ../nbs/api/60_evaluation.ipynb #5d72e7fd
 from pathlib import Path
@@ -70,7 +70,7 @@ def with_interval(
 )->dict: # value, low, high, method
     "A value, its interval, and what that was drawn over."
     got = interval(values)
-    if of is None or got["low"] < got["high"] or got["value"] not in (0, 1): return dict(got, method=f"95 % bootstrap over {drawn_over(groups)}")
+    if of is None or not np.any(of) or got["low"] < got["high"] or got["value"] not in (0, 1): return dict(got, method=f"95 % bootstrap over {drawn_over(groups)}")
     part = pd.Series(groups).astype(str)[np.asarray(of)]
     low, high = wilson(got["value"] * part.nunique(), part.nunique())
     return dict(value=got["value"], low=low, high=high, method=f"95 % Wilson over {drawn_over(part)}, as no resample differs")
@@ -158,14 +158,15 @@ NAMES = dict(accuracy="accuracy", balanced_accuracy="balanced accuracy", sensiti
 
 
 def _rows(part, split, thresholds):
-    y, p, n = part["label"].to_numpy(), part["probability"].to_numpy(), len(part)
+    y, p, images = part["label"].to_numpy(), part["probability"].to_numpy(), lambda rows: len(part[rows].drop_duplicates([c for c in ("set", "path") if c in part])) # Copies are no images
+    n = images(y >= 0)
     w, least, base = resamples(part["group"]), fewer(y, part["group"]), dict(unit="")
     yield dict(id=f"{split}.auc", name=f"{TITLES.get(split, split)} ROC AUC", **with_interval(auc(y, p, w), part["group"], least), n=n, **base)
     for tag, t in thresholds.items():
         counts, of = confusion(y, p, t, w), dict(accuracy=y >= 0, sensitivity=y == 1, specificity=y == 0, precision=p >= t)
         for k, v in ratios(counts).items():
-            yield dict(id=f"{split}.{k}@{tag}", name=f"{TITLES.get(split, split)} {NAMES[k]}, threshold {tag}", **with_interval(v, part["group"], of.get(k, least)), n=int(of[k].sum()) if k in of else n, **base)
-        for k, v in counts.items(): yield dict(id=f"{split}.{k}@{tag}", name=f"{TITLES.get(split, split)} {k.upper()}, threshold {tag}", value=int(v[0]), low=None, high=None, n=n, unit="images", method="count")
+            yield dict(id=f"{split}.{k}@{tag}", name=f"{TITLES.get(split, split)} {NAMES[k]}, threshold {tag}", **with_interval(v, part["group"], of.get(k, least)), n=images(of[k]) if k in of else n, **base)
+        for k, v in counts.items(): yield dict(id=f"{split}.{k}@{tag}", name=f"{TITLES.get(split, split)} {k.upper()}, threshold {tag}", value=int(v[0]), low=None, high=None, n=len(part), unit="images" if n == len(part) else "copies of images", method="count")
 
 # %% ../nbs/api/60_evaluation.ipynb #6c45e9b5
 def _check_predictions(frame, where):
@@ -185,7 +186,7 @@ def classification_rows(
     shifted = predictions[predictions["split"] == "val_shifted"]
     if shifted["label"].nunique() < 2: raise InputError("predictions", "rows of split val_shifted of both classes, on which the threshold is chosen", f"{len(shifted)} of {shifted['label'].nunique()} classes")
     t = choose_threshold(shifted["label"].to_numpy(), shifted["probability"].to_numpy())
-    rows = [dict(id="threshold.val", name="threshold chosen on shifted validation images", value=t, low=None, high=None, n=len(shifted), unit="", method="best balanced accuracy")]
+    rows = [dict(id="threshold.val", name="threshold chosen on shifted validation images", value=t, low=None, high=None, n=shifted["path"].nunique(), unit="", method="best balanced accuracy")]
     for s in splits:
         part = predictions[predictions["split"] == s]
         if len(part): rows += _rows(part, s, {"val": t, "0.5": .5})
@@ -327,6 +328,17 @@ def read_predictions(
     return frame
 
 # %% ../nbs/api/60_evaluation.ipynb #1bd911ef
+def whole(
+    have, # Images of a stored table
+    want, # Images that it should have
+    where, # File of the table
+    what:str, # Which part of it
+):
+    "Nobody leaves out the images that went wrong."
+    lost = set(want) - set(have)
+    if lost: raise InputError(where, f"all {len(set(want))} images of {what}", f"{len(lost)} missing, such as {min(lost)}")
+
+
 def _check_against_manifest(frame, name, positive, where):
     from covid_mtnet.manifests import load
     rows = load(name).files.set_index("path")
@@ -336,6 +348,7 @@ def _check_against_manifest(frame, name, positive, where):
         want = dict(label=int(known["label"] == positive), group=str(known["group"]), split=known["split"])
         have = dict(label=r["label"], group=r["group"], split=split)
         if want != have: raise InputError(f"{where}, {r['path']}", want, have)
+    for (split, *_), part in frame.groupby(["split", *(c for c in ("model", "seed") if c in frame)]): whole(part["path"], rows.index[rows["split"] == split.split("_")[0]], where, f"split {split}")
 
 # %% ../nbs/api/60_evaluation.ipynb #6d437391
 def _classification(metrics, task_dir):
@@ -360,6 +373,9 @@ def _of_protocols(metrics, task_dir):
         if name not in known: known[name] = {(s, p): (l, g, sp) for p, s, l, g, sp in protocol(name).itertuples(index=False)}
         want, have = known[name].get((r["set"], r["path"])), (r["label"], r["group"], r["split"].split("_")[0])
         if want != have: raise InputError(f"{path}, {r['path']}", f"label, group and split {want} of protocol {name}", have)
+    for (protocol_, split, *_), part in frame.groupby(["protocol", "split", *(c for c in ("model", "seed") if c in frame)]):
+        images = known[metrics["protocols"][protocol_]]
+        if split.removesuffix("_shifted") in {sp for _, _, sp in images.values()}: whole(zip(part["set"], part["path"]), [k for k, v in images.items() if v[2] == split.removesuffix("_shifted")], path, f"split {split} of {protocol_}")
     return frame
 
 

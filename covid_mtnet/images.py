@@ -86,6 +86,7 @@ def _values(picture, sample):
     if picture.mode in ("1", "L", "I", "F") or picture.mode.startswith("I;16"):
         a = np.asarray(picture)
         if picture.mode == "I" and sample == (32, 1): return a.view(np.uint32)
+        if picture.mode == "L" and sample == (8, 2): return np.ascontiguousarray(a).view(np.int8)
         return a.astype(np.uint16) if picture.mode.startswith("I;16") else a.astype(np.uint8) if picture.mode == "1" else a
     return _luminance(picture)
 
@@ -96,7 +97,7 @@ def _limits(picture, values):
     if picture.mode == "1": return 0, 1
     if picture.mode == "F" or sample == 2: return float(values.min()), float(values.max())
     if picture.mode == "I": return 0, 2 ** 32 - 1 if bits == 32 else 65535
-    return (0, 65535) if picture.mode.startswith("I;16") else (0, 255)
+    return (0, 2 ** bits - 1 if 8 < bits < 16 else 65535) if picture.mode.startswith("I;16") else (0, 255)
 
 
 @dataclass
@@ -160,7 +161,10 @@ def read_mask(
     name=None, # Named in errors
 )->np.ndarray: # bool (H, W): True where the value is above half of the largest
     "A binary mask, stored as 0/1 or 0/255; grey edges are cut at half of the maximum."
-    values = read_values(src, name)
+    picture, name = _open(src, name)
+    values = _values(ImageOps.exif_transpose(picture), _sample(picture))
+    if not np.isfinite(values).all(): raise InputError(name, "a mask of finite values", "NaN or infinity")
+    if _white_is_zero(picture): values = sum(_limits(picture, values)) - values.astype(np.float64)
     return values > values.max() / 2 if values.any() else np.zeros(values.shape, bool)
 
 # %% ../nbs/api/10_images.ipynb #7f82b688

@@ -7,7 +7,7 @@ __all__ = ['SETS', 'COLUMNS', 'NUMBERS', 'SPLITS', 'joined', 'split_groups', 'Ma
            'PackReader', 'open_set']
 
 # %% ../nbs/api/20_manifests.ipynb #92a6072c
-import hashlib, io, zipfile, zlib
+import hashlib, io, lzma, zipfile, zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +105,7 @@ def read_rows(
     where = where or src
     try: files = pd.read_csv(io.BytesIO(src) if isinstance(src, bytes) else src, dtype=str, keep_default_na=False, na_filter=False)
     except (ValueError, OSError) as e: raise InputError(where, "a table of comma separated values", str(e)) from None
+    if not isinstance(files.index, pd.RangeIndex): raise InputError(where, "as many fields in a row as in the head", "more")
     for c in ("path", "sha256", "split"):
         if c not in files: raise InputError(where, f"a column {c!r}", ", ".join(files.columns))
     files = files.reindex(columns=list(files) + [c for c in COLUMNS if c not in files], fill_value="")
@@ -122,6 +123,7 @@ def _meta(
     "What croissant.json, or the meta.json of a local set, says."
     if (folder / "meta.json").exists():
         m = read_json(folder / "meta.json")
+        if not isinstance(m, dict): raise InputError(folder / "meta.json", "a JSON object", type(m).__name__)
         return {"title": name, "licence": "not stated", "citation": "", "url": "", "use": "", "faults": [], "phantom": False} | m, m.get("files_sha256")
     c = read_json(folder / "croissant.json")
     listed = {f["@id"]: f for f in c["distribution"]}
@@ -170,7 +172,7 @@ def _fetch(zip, folder, path, wanted):
     where = Path(zip.filename) / path if zip else folder / path
     try: return where, (zip.read(path) if zip else where.read_bytes())
     except (KeyError, FileNotFoundError): raise InputError(where, wanted, "nothing there") from None
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as e: raise InputError(where, "a readable file", str(e)) from None
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError, OSError) as e: raise InputError(where, "a readable file", str(e)) from None
 
 # %% ../nbs/api/20_manifests.ipynb #cde4240f
 class PackReader:

@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import ndimage
 
 from .core import InputError, atomic_path
-from .evaluation import TITLES, drawn_over, interval, resamples
+from .evaluation import TITLES, drawn_over, interval, resamples, whole
 
 # %% ../nbs/api/62_masks.ipynb #a8a5a28f
 def _border(mask): return mask & ~ndimage.binary_erosion(mask)
@@ -193,6 +193,7 @@ def check_stored(
         key = (f"{r['model']}.{r['output']}", r["path"])
         if key not in area: raise InputError(where, f"a mask {key[0]} in masks.npz", "none")
         if area[key] != r["tp"] + r["fp"]: raise InputError(where, f"{area[key]} pixels, the area of mask {key[0]}", r["tp"] + r["fp"])
+    for (split, model, output), part in table.groupby(["split", "model", "output"]): whole(part["path"], files.index[files["split"] == split], Path(task_dir) / "predictions.csv", f"split {split}, {model}, {output}")
 
 # %% ../nbs/api/62_masks.ipynb #a49fcef4
 def facts(

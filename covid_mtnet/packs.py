@@ -11,10 +11,11 @@ import functools, io, re, zipfile
 from pathlib import Path
 
 import numpy as np, pandas as pd
-from PIL import Image, ImageOps
+from PIL import Image
 
-from .core import InputError, atomic_path, progress, read_json, resource, sha256, write_json
+from .core import InputError, atomic_path, files_below, progress, read_json, resource, sha256, write_json
 from .downloads import extract, git_blob
+from .images import read_image
 from .manifests import COLUMNS, NUMBERS, SETS, joined, load, split_groups
 
 # %% ../nbs/api/24_packs.ipynb #dc552618
@@ -291,7 +292,7 @@ class Originals:
     ):
         self.folder, self.by_name = Path(folder), {}
         if not self.folder.is_dir(): raise InputError(folder, "a folder with original files", "nothing there")
-        self.paths = sorted(p.relative_to(self.folder).as_posix() for p in self.folder.rglob("*") if p.is_file() and p.suffix != ".part")
+        self.paths = sorted(p.relative_to(self.folder).as_posix() for p in files_below(self.folder) if p.is_file() and p.suffix != ".part")
         for p in self.paths: self.by_name.setdefault(Path(p).name, []).append(p)
         self.known = set(self.paths)
 
@@ -417,13 +418,17 @@ MASKS = {"masks": "lung_mask", "lung_masks": "lung_mask", "infection_masks": "in
 
 def _images(folder):
     "The images below a folder, sorted."
-    return sorted(p for p in Path(folder).rglob("*") if p.is_file() and p.suffix.lower() in IMAGES and not p.name.startswith("."))
+    return sorted(p for p in files_below(folder) if p.is_file() and p.suffix.lower() in IMAGES and not any(n.startswith(".") for n in p.relative_to(folder).parts))
 
 
 def _measure(p, folder, bad):
     "What a row needs to know of a file; problems go to `bad`."
-    data = p.read_bytes()
-    try: size = ImageOps.exif_transpose(_open(data, p)).size
+    data, size = p.read_bytes(), (0, 0)
+    try:
+        str(p).encode()
+        size = read_image(data, p).pixels.shape[::-1]
+        if len(size) != 2: raise InputError(p, "one page", f"{size[-1]} pages")
+    except UnicodeEncodeError: bad.append(f"{ascii(p.relative_to(folder).as_posix())} (a name that is not UTF-8)")
     except InputError as e: bad.append(f"{p.relative_to(folder).as_posix()} ({e.found})"); size = (0, 0)
     return {"path": p.relative_to(folder).as_posix(), "sha256": sha256(data), "bytes": len(data), "width": size[0], "height": size[1]}
 
@@ -432,8 +437,11 @@ def _match_masks(rows, folder, bad):
     "Pair masks with images by stem; a stem without its partner is an error that names it."
     stems = {Path(r["path"]).relative_to("images").with_suffix("").as_posix(): r for r in rows}
     if len(stems) < len(rows): raise InputError(folder, "one image per stem", "two images whose names differ only in the suffix")
+    for d in sorted(folder.iterdir()):
+        if d.is_dir() and d.name not in ("images", *MASKS) and _images(d): raise InputError(d, f"beside images only {', '.join(MASKS)}", "images that would be passed over")
     for sub, column in MASKS.items():
         masks = {p.relative_to(folder / sub).with_suffix("").as_posix(): p for p in _images(folder / sub)}
+        if not masks and (folder / sub).is_dir() and any(folder.joinpath(sub).iterdir()): raise InputError(folder / sub, f"masks ({', '.join(IMAGES)})", "none")
         if not masks: continue
         odd = [f"image without a mask: {s}" for s in sorted(stems.keys() - masks)] + [f"mask without an image: {s}" for s in sorted(masks.keys() - stems)]
         if odd: raise InputError(folder / sub, "one mask per image with the same stem", "; ".join(odd[:10]) + (f" and {len(odd) - 10} more" if len(odd) > 10 else ""))

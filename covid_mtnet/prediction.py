@@ -18,7 +18,7 @@ from PIL import Image as PILImage
 
 from . import __version__, guard, quantification
 from .cases import BANNER, Case, fitted, grey, measured, outlined, picture, sheet, store, stored, warmed
-from .core import InputError, atomic_path, digest, library, progress, quiet, read_json, sha256, write_json, write_text
+from .core import InputError, atomic_path, digest, files_below, library, progress, quiet, read_json, sha256, write_json, write_text
 from .framing import cut_all, framed_all, uncut_all, unframed
 from .images import clip_scale, kind_of, minmax, read_image, resize, to_uint8
 from .refinement import refine_all
@@ -39,7 +39,7 @@ def _is_picture(path):
 
 def _below(root, out):
     "Files of a folder, without hidden ones and without what predict wrote."
-    for p in sorted(root.rglob("*")):
+    for p in sorted(files_below(root)):
         hidden = any(part.startswith(".") for part in p.relative_to(root).parts)
         if p.is_file() and not hidden and not (out and _written(p.resolve(), out.resolve())) and _is_picture(p): yield p
 
@@ -220,7 +220,8 @@ def _threshold(self,
 )->float: # At or above it the second class is called
     "The threshold chosen on validation images."
     row = self.of_classifier(task, "threshold.val")
-    return .5 if row is None else float(row["value"])
+    if row is None: raise InputError(self.folder / task / "metrics.json", f"the threshold of {self.files[task][0].parent.name}", "none")
+    return float(row["value"])
 
 
 def _auc(self,
@@ -640,7 +641,7 @@ def predict(
     networks, out = _taken_up(weights_folder(weights)), out and _writable(Path(out))
     found, failed = sources(paths, out)
     code = [sha256(p) for p in sorted(library().glob("*.py"))]
-    looks = _each(lambda l: setattr(l, "key", digest(code, networks.hashes, networks.given, networks.metrics, options, [sha256(f) for f in l.files], l.name)), [_Look(n, f, "") for n, f in found], failed)
+    looks = _each(lambda l: setattr(l, "key", digest(code, networks.hashes, networks.given, networks.metrics, options, [(str(f), sha256(f)) for f in l.files], l.name)), [_Look(n, f, "") for n, f in found], failed)
     done = {l.name: a for l in looks if out and (a := _done(l, out))}
     cases = {}
     with progress(total=len(looks), desc="predict") as bar:

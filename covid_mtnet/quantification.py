@@ -78,6 +78,7 @@ def around(
 )->tuple: # Lowest and highest threshold of the band
     "The thresholds between which the band is drawn."
     if method not in SPREAD: raise InputError("quantify", f"method {', '.join(SPREAD)}", method)
+    if not math.isfinite(threshold): raise InputError("quantify", "a number as threshold", threshold)
     if method == "network" and not 0 <= threshold <= 1: raise InputError("quantify", "a probability from 0 to 1 as threshold of method network", threshold)
     step = SPREAD[method] if spread is None else spread
     if method != "network": return threshold - step, threshold + step

@@ -22,6 +22,7 @@ def threshold(
     "From probability to mask."
     p = np.asarray(probability)
     if p.ndim != 2: raise InputError("refine", "one image (height, width)", p.shape)
+    if not np.isfinite(p).all(): raise InputError("refine", "finite probabilities", "NaN or infinity")
     return p if p.dtype == bool else p >= at
 
 

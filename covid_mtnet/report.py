@@ -122,7 +122,8 @@ def report(
     metrics = {t: read_json(f / "metrics.json") for t, f in folders.items()}
     table, beyond, found = claims_table(metrics), beyond_table(metrics), _figures(folders)
     elsewhere = {t for t, f in folders.items() if here not in f.parents}
-    table["ours"] = [o and f"{o}; committed account" if t in elsewhere else o for o, t in zip(table["ours"], table["task"])]
+    said_by = {c: t for t, m in metrics.items() for c in m["claims"]}
+    table["ours"] = [o and f"{o}; committed account" if said_by.get(c) in elsewhere else o for o, c in zip(table["ours"], table["id"])]
     figures = [dict(f, runnable=[t for t in f["tasks"].split() if t in known], shown=[(t, p, metrics[t]["phantom"]) for t, p in found.get(f["number"], [])]) for f in figure_list().to_dict("records")]
     given = dict(profile=Path(profile).stem, claims=table.to_dict("records"), beyond=beyond.rename(columns={"the paper's way": "paper_way"}).to_dict("records"), counts=table["verdict"].value_counts().to_dict(), figures=figures, here=here,
                  tasks=[_task(t, f, known[t]["notebook"]) for t, f in folders.items()], spread=spread(finished(profile, runs, further=True), known), phantom=any(m["phantom"] for m in metrics.values()))

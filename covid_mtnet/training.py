@@ -16,7 +16,7 @@ import numpy as np
 from keras import layers, ops
 
 from .augmentation import N_DRAWS, Augment, Augmentation, draws, warp
-from .core import InputError, atomic_path, progress, read_json, sha256, write_json
+from .core import InputError, atomic_path, digest, progress, read_json, sha256, write_json
 
 # %% ../nbs/api/50_training.ipynb #7b464a25
 def precision(
@@ -137,6 +137,12 @@ class Batches(keras.utils.PyDataset):
         if len(images) != len(targets): raise InputError("targets", f"{len(images)}, one per image", len(targets))
         self.images, self.targets, self.batch, self.augmentation, self.seed, self.labels, self.masks = images, targets, batch, augmentation, seed, labels, masks
         self.start(epoch)
+
+    @property
+    def key(self)->str:
+        "Key of what is learned from: another image, target or label makes another training."
+        arrays = (self.images, self.targets, *(() if self.labels is None else (self.labels,)))
+        return digest(*((str(np.asarray(a).dtype), np.shape(a), sha256(np.ascontiguousarray(a).tobytes())) for a in arrays))
 
     def start(self,
         epoch:int, # Epoch to draw, from 0
@@ -277,14 +283,14 @@ class Averaged:
 
     def __enter__(self):
         m = self.model
-        if not m.optimizer.use_ema: return m
+        self.kept = []
+        if not m.optimizer.use_ema or not int(m.optimizer.iterations.numpy()): return m # Before the first step the averages are zeros
         self.kept = [np.array(v.numpy()) for v in m.trainable_variables]
         for v, a in zip(m.trainable_variables, m.optimizer._model_variables_moving_average): v.assign(np.array(a.numpy()))
         return m
 
     def __exit__(self, *_):
-        if self.model.optimizer.use_ema:
-            for v, k in zip(self.model.trainable_variables, self.kept): v.assign(k)
+        for v, k in zip(self.model.trainable_variables, self.kept): v.assign(k)
 
 # %% ../nbs/api/50_training.ipynb #4fa8fa9d
 def save_trained(
@@ -328,9 +334,12 @@ class Learner:
         self.trains.compile(Adam(1e-3, weight_decay=decay, use_ema=bool(average), ema_momentum=average or .99), loss=against_moved(loss) if masks else loss,
                             metrics=[] if masks else list(metrics), auto_scale_loss=False)
         self.trains.optimizer.build(self.trains.trainable_variables)
+        weights = {id(v) for v in network.weights}
+        self.drawn = [(v, np.array(v.numpy())) for v in network.variables if id(v) not in weights]
 
     def restart(self):
-        "Forget the optimiser's memory; the weights stay as they are."
+        "Forget the optimiser's memory and begin the draws of dropout anew; the weights stay as they are."
+        for v, first in self.drawn: v.assign(first)
         for v in self.trains.optimizer.variables: v.assign(np.zeros(v.shape, np.asarray(v.numpy()).dtype))
 
 # %% ../nbs/api/50_training.ipynb #6be1d47d
@@ -404,12 +413,12 @@ def fit(
     epochs:int, # Epochs in all [P: 75 for X-ray, 150 for CT]
     rate:float=1e-3, # Learning rate of the first epoch [P]
     schedule:str="steps", # See learning_rate
-    key:str="", # What the run depends on; a checkpoint with another key is refused
+    key:str="", # What the run depends on beside its batches; a checkpoint with another key is refused
     log=print_row, # Called with the row of every finished epoch and the number of epochs
     stop=lambda history: False, # history -> bool, asked before every epoch
 )->tuple[keras.Model, list]: # The trained augmented model (averaged weights) and its history
     "Train, go on where a killed run stopped, or take up what is trained already."
-    run_dir, trains = Path(run_dir), learner.trains
+    run_dir, trains, key = Path(run_dir), learner.trains, digest(key, batches.key)
     if learner.masks != batches.masks: raise InputError("fit", f"batches with masks={learner.masks}, as the learner", batches.masks)
     for left in run_dir.glob(".checkpoint.npz.*"): shutil.rmtree(left, ignore_errors=True)
     history = load_trained(run_dir, learner.network, key)

@@ -49,7 +49,8 @@ def _tag(header, name, frame=0):
 
 def _numbers(header, name, count, frame=0):
     value = _tag(header, name, frame)
-    value = tuple(float(v) for v in (value if isinstance(value, (list, tuple)) or hasattr(value, "append") else [value])) if value is not None else ()
+    try: value = tuple(float(v) for v in (value if isinstance(value, (list, tuple)) or hasattr(value, "append") else [value])) if value is not None else ()
+    except (TypeError, ValueError): return None # Blank among several
     return value if len(value) == count and np.isfinite(value).all() else None
 
 
@@ -110,11 +111,12 @@ def _measured(header, stored, frame):
 def _shown(header, values):
     "The values, by the VOI LUT if there is one, and the two that become 0 and 1; None without a stated window."
     from pydicom.pixels import apply_voi
-    centre, width = (_tag(header, n) for n in ("WindowCenter", "WindowWidth"))
     first = lambda v: float(v if np.isscalar(v) or not hasattr(v, "__len__") else v[0])
-    if centre is not None and width is not None and first(width) > 1:
+    try: centre, width = (first(_tag(header, n)) for n in ("WindowCenter", "WindowWidth"))
+    except (TypeError, ValueError, IndexError): centre = width = 0. # Absent or blank
+    if width > 1:
         exact = _tag(header, "VOILUTFunction") == "LINEAR_EXACT"
-        middle, half = (first(centre), first(width) / 2) if exact else (first(centre) - .5, (first(width) - 1) / 2)
+        middle, half = (centre, width / 2) if exact else (centre - .5, (width - 1) / 2)
         return values, (middle - half, middle + half)
     if not header.get("VOILUTSequence"): return values, None
     return apply_voi(values.astype(np.int32), header).astype(np.float32), (0., 2. ** int(header.VOILUTSequence[0].LUTDescriptor[2]) - 1)
@@ -175,29 +177,30 @@ def _dicom(data, name):
     frames, lut = zip(*(_measured(header, s, i) for i, s in enumerate(stored)))
     info, padding = _known(header, name, stored, lut[0]), _padding(header, stored)
     ends = np.array(info["range"], stored.dtype if stored.dtype.kind in "iu" else float)
-    values, window = _shown(header, np.stack(frames))
+    values, window = (np.stack(frames), None) if info["unit"] == "HU" and not header.get("WindowWidth") else _shown(header, np.stack(frames)) # A VOI LUT would take the units away
     return values, padding, header, info | dict(stated=window, range=tuple(sorted(map(float, _measured(header, ends, 0)[0]))))
 
 # %% ../nbs/api/11_volumes.ipynb #96b3be0c
-def _affine(header, places, step, along, pixel, shape):
+def _affine(at, places, step, along, pixel, shape):
     "From slice, row and column behind `upright` to mm in the patient (right, anterior, superior); None without a position."
-    at = _numbers(header, "ImagePositionPatient", 3)
-    if None in places or at is None or not along or not pixel: return None
+    if None in places or not along or not pixel: return None
     row, column = np.array(along[:3]), np.array(along[3:])
     normal = np.cross(row, column)
     affine, turn, corners = np.eye(4), np.eye(4), upright(np.arange(8).reshape(2, 2, 2), along)[0]
-    affine[:3] = np.stack([normal * (step or 1), column * pixel[0], row * pixel[1], np.array(at) + normal * (min(places) - places[0])], 1)
+    first, last = np.argmin(places), np.argmax(places)
+    through = (np.array(at[last]) - at[first]) / (places[last] - places[first]) if len(places) > 1 else normal # Not the normal where the gantry was tilted
+    affine[:3] = np.stack([through * (step or 1), column * pixel[0], row * pixel[1], at[first]], 1)
     was = lambda *i: np.array(np.unravel_index(corners[i], (2, 2, 2)))
     turn[:3] = np.stack([*(was(*e) - was(0, 0, 0) for e in np.eye(3, dtype=int)), was(0, 0, 0) * (np.array(shape) - 1)], 1)
     return (np.diag([-1., -1., 1., 1.]) @ affine @ turn).tolist()
 
 
-def _ordered(values, padding, header, info, places, step):
+def _ordered(values, padding, header, info, places, at, step):
     "Slices in the order of their positions, upright; one slice is an image."
     order = np.argsort(places, kind="stable") if None not in places else np.arange(len(values))
     pixel, along = _numbers(header, "PixelSpacing", 2), _numbers(header, "ImageOrientationPatient", 6)
     values, padding, spacing, plane = values[order], padding[order], (step, *pixel) if pixel and min(pixel) > 0 else None, None
-    info = info | dict(affine=_affine(header, places, step, along, spacing and pixel, values.shape))
+    info = info | dict(affine=_affine(at, places, step, along, spacing and pixel, values.shape))
     if along: padding, (values, spacing, plane) = upright(padding, along)[0], upright(values, along, spacing)
     info = info | dict(spacing=spacing, plane=plane)
     if len(values) > 1: return values, padding, info
@@ -213,7 +216,7 @@ def decode_dicom(
         values, padding, header, info = _dicom(data, name)
         places = [_place(header, i) for i in range(len(values))]
         step, missing = _steps(sorted(places), name) if len(values) > 1 and None not in places else (None, 0)
-        return _ordered(values, padding, header, info | dict(missing=missing), places, step or _tag(header, "SpacingBetweenSlices"))
+        return _ordered(values, padding, header, info | dict(missing=missing), places, [_numbers(header, "ImagePositionPatient", 3, i) for i in range(len(values))], step or abs((_numbers(header, "SpacingBetweenSlices", 1) or (0.,))[0]) or None)
 
 # %% ../nbs/api/11_volumes.ipynb #74b17467
 TAGS = ["SeriesInstanceUID", "Rows", "Columns", "ImageOrientationPatient", "ImagePositionPatient", "InstanceNumber", "Modality", "SOPClassUID", "NumberOfFrames"]
@@ -264,7 +267,7 @@ def decode_series(
     places, (_, _, header, info) = [_place(h) for _, _, h, _ in parts], parts[0]
     if None in places: raise InputError(where, "a position in every slice", f"{places.count(None)} of {len(places)} without")
     step, missing = _steps(sorted(places), where)
-    return _ordered(*(np.concatenate([p[i] for p in parts]) for i in (0, 1)), header, info | dict(missing=missing), places, step)
+    return _ordered(*(np.concatenate([p[i] for p in parts]) for i in (0, 1)), header, info | dict(missing=missing), places, [_numbers(h, "ImagePositionPatient", 3) for _, _, h, _ in parts], step)
 
 # %% ../nbs/api/11_volumes.ipynb #1a7c264a
 def _nifti(data, name):
@@ -289,12 +292,13 @@ def decode_nifti(
     "The numbers of a NIfTI volume, in the view of `upright`."
     with _or_say(name, "a whole NIfTI volume"):
         image, header, axes = _nifti(data, name)
-        mm = {"meter": 1000., "micron": .001}.get(header.get_xyzt_units()[0], 1.) * np.abs(image.header.get_zooms())[::-1]
+        unit = {"meter": 1000., "micron": .001}.get(header.get_xyzt_units()[0], 1.)
+        mm = unit * np.abs(image.header.get_zooms())[::-1]
     values, turn = np.asarray(image.dataobj, np.float32).transpose(2, 1, 0)[:, ::-1, ::-1], np.eye(4)
     turn[:3] = [[0, 0, -1, values.shape[2] - 1], [0, -1, 0, values.shape[1] - 1], [1, 0, 0, 0]]
     spacing = tuple(round(float(m), 6) for m in mm) if (mm > 0).all() else None
     info = dict(format="NIfTI", mode=str(header.get_data_dtype()), inverted=False, modality="ct" if values.min() <= -500 else None, unit="HU" if values.min() <= -500 else "stored", patient=None, series=None, stated=None,
-                range=(float(values.min()), float(values.max())), spacing=spacing, affine=(image.affine @ turn).tolist(), axes=axes, missing=0, plane="axial" if header["qform_code"] > 0 or header["sform_code"] > 0 else None)
+                range=(float(values.min()), float(values.max())), spacing=spacing, affine=(np.diag([unit, unit, unit, 1.]) @ image.affine @ turn).tolist(), axes=axes, missing=0, plane="axial" if header["qform_code"] > 0 or header["sform_code"] > 0 else None)
     if len(values) == 1: values, info["spacing"] = values[0], spacing and spacing[1:]
     return values, np.zeros(values.shape, bool), info
 
@@ -313,7 +317,7 @@ def read_volume(
 )->Image: # float32 (H, W) or (D, H, W) in [0, 1]; info: modality (ct, xray, another in lower case, or None), unit (HU or stored), low and high (values that became 0 and 1), spacing ((slice,) row, column in mm, or None), affine (slice, row, column to mm, RAS; or None), plane, missing (slices), inverted, patient, series, format, mode
     "Read a DICOM file or series, or a NIfTI volume."
     if isinstance(src, (list, tuple)) or not isinstance(src, bytes) and Path(src).is_dir():
-        paths = src if isinstance(src, (list, tuple)) else sorted(p for p in Path(src).iterdir() if p.is_file() and _header(p) is not None)
+        paths = src if isinstance(src, (list, tuple)) else sorted(p for p in Path(src).iterdir() if p.is_file() and (_header(p) is not None or p.suffix.lower() in (".dcm", ".dicom", ".ima")))
         if not paths: raise InputError(src, "a folder of DICOM files", "none")
         values, padding, info = decode_series(paths)
     else:

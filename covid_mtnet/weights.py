@@ -40,8 +40,9 @@ def weight_files(
     folder, # Folder of a run, or of a task of a set
 )->list: # Weight files, relative to it; none where it has none
     "The weights of a task that are used and passed on, with those of further seeds."
-    folder = Path(folder)
-    found = ([p.relative_to(folder) for n in (name, f"{name}_seed*") for p in sorted(folder.glob(f"{n}/model.weights.h5"))] for name in NETWORKS[folder.name])
+    folder, made = Path(folder), Path(folder) / "provenance.json"
+    listed = read_json(made).get("outputs") if made.is_file() else None # What other parameters left there is no part of the account
+    found = ([p for n in (name, f"{name}_seed*") for p in sorted(w.relative_to(folder) for w in folder.glob(f"{n}/model.weights.h5")) if listed is None or p.as_posix() in listed] for name in NETWORKS[folder.name])
     return next((f for f in found if f), [])
 
 

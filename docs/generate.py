@@ -176,7 +176,7 @@ def attribution(path):
     return folded(f"Images shown ({len(rows)}) and their licences", table(("image", "from", "licence"), rows.reindex(columns=["upstream_name", "source_repo", "licence"], fill_value="not listed").to_numpy()))
 
 
-def account(profile, task, folder):
+def account(profile, task, folder, other=False):
     "What one run found."
     m, p = read_json(folder / "metrics.json"), read_json(folder / "provenance.json")
     given = yaml.safe_load((folder / "parameters.yaml").read_text()) or {}
@@ -185,19 +185,19 @@ def account(profile, task, folder):
     settings = folded("Parameters of this run", table(("parameter", "value"), [(f"`{k}`", f"`{v}`") for k, v in given.items() if k not in ("out_dir", "data_root")]))
     seeds = [(r["name"], r["n"], f"{r['mean']:.4f}", f"{r['sd']:.4f}", r["each"]) for r in report.spread(report.finished(profile, further=True), load_profile(profile)["tasks"]) if r["task"] == task]
     seeds = "Nothing but the seed changed:\n\n" + table(("number", "n", "mean", "standard deviation", "each seed, with its interval"), seeds) if seeds else ""
-    return f"## Result, profile {profile}\n\n{NOT_A_DIAGNOSIS} {how}\n\n{numbers(claims.headlines(task, m))}\n\n{seeds}\n\n{folded('All ' + str(len(m['rows'])) + ' numbers of this run', numbers(m['rows']))}\n\n{settings}"
+    name = f"Result of {task}, profile {profile}" if other else f"Result, profile {profile}"
+    return f"## {name}\n\n{NOT_A_DIAGNOSIS} {how}\n\n{numbers(claims.headlines(task, m))}\n\n{seeds}\n\n{folded('All ' + str(len(m['rows'])) + ' numbers of this run', numbers(m['rows']))}\n\n{settings}"
 
 
-def task_of(notebook):
-    "The task that runs a notebook, and the profiles that have it."
-    path, profiles = notebook.relative_to(TOP).as_posix(), [p.stem for p in sorted((TOP / "config").glob("*.yaml"))]
-    found = {p: t for p in profiles for t, v in load_profile(p)["tasks"].items() if v["notebook"] == path and "of" not in v}
-    return next(iter(found.values()), None), found
+def tasks_of(notebook):
+    "The tasks that run a notebook, the one of the paper first."
+    path, profiles = notebook.relative_to(TOP).as_posix(), sorted((p.stem for p in (TOP / "config").glob("*.yaml")), key=lambda p: p != "paper")
+    return list(dict.fromkeys(t for p in profiles for t, v in load_profile(p)["tasks"].items() if v["notebook"] == path and "of" not in v))
 
 
 def run_page(notebook, out):
     "A run notebook with the figures that its committed run left, each under the cell that makes it."
-    task, _ = task_of(notebook)
+    task, *others = tasks_of(notebook) or [None]
     found, made, shown = accounts(task) if task else {}, [], set()
     best = next(iter(found), None)
     on_real = f", and `covid-mtnet reproduce --profile laptop --only {task}` on real images" if task in load_profile("laptop")["tasks"] else ""
@@ -209,9 +209,10 @@ def run_page(notebook, out):
         for name in re.findall(r'"(\w+)"', text) if kind == "code" and best else ():
             path = found[best] / "figures" / f"{name}.png"
             if path.exists() and path not in shown: shown.add(path); made.append(markdown(picture(best, task, path, out)))
-    for profile, folder in found.items():
-        rest = [p for p in sorted((folder / "figures").glob("*.png")) if p not in shown]
-        made.append(markdown("\n\n".join([account(profile, task, folder), *(picture(profile, task, p, out) for p in rest)])))
+    for t in (task, *others):
+        for profile, folder in (accounts(t) if t else {}).items():
+            rest = [p for p in sorted((folder / "figures").glob("*.png")) if p not in shown]
+            made.append(markdown("\n\n".join([account(profile, t, folder, t != task), *(picture(profile, t, p, out) for p in rest)])))
     write_notebook(out / notebook.parent.name / notebook.name, made)
     return task, list(found)
 

@@ -255,6 +255,20 @@ def test_add_refuses_what_it_cannot_mean(run, tmp_path):
     with pytest.raises(InputError, match="folders or none"): packs.add("x", tmp_path, tmp_path, label_from="folder")
 
 
+def test_add_follows_links_passes_over_hidden_folders_and_leaves_no_mask_out(run, tmp_path):
+    picture = lambda p, seed, kind="PNG": (p.parent.mkdir(parents=True, exist_ok=True), Image.fromarray(np.random.default_rng(seed).integers(0, 255, (40, 40)).astype(np.uint8)).save(p, kind))
+    for k in range(6): picture(tmp_path / "src/normal" / f"n{k}.png", k); picture(tmp_path / "elsewhere" / f"c{k}.png", 10 + k)
+    (tmp_path / "src/covid").symlink_to(tmp_path / "elsewhere"); picture(tmp_path / "src/normal/.ipynb_checkpoints/n0-checkpoint.png", 0)
+    root = tmp_path / "root"
+    code, text = run("add", "films", tmp_path / "src", "--data", root)
+    assert code == 0 and "12 images" in text and "covid, normal" in text
+    picture(tmp_path / "odd/images/a.png", 1); picture(tmp_path / "odd/Masks/a.png", 1)
+    assert "would be passed over" in run("add", "odd", tmp_path / "odd", "--data", root)[1]
+    picture(tmp_path / "web/a/x.jpg", 1, "GIF")
+    code, text = run("add", "web", tmp_path / "web", "--data", root)
+    assert code == 1 and "x.jpg" in text
+
+
 def test_wrong_usage_is_exit_code_2(run, tmp_path):
     assert run("status", "--data", tmp_path / "none")[0] == 2
     for words in (("verify", "nonesuch"), ("fetch", "nonesuch"), ("pack", "nonesuch", "--from", tmp_path)): assert run(*words, "--data", tmp_path)[0] == 2

@@ -67,6 +67,27 @@ def server():
 def names(folder): return sorted(p.name for p in Path(folder).iterdir())
 
 
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.xz", "zip"])
+def test_a_damaged_archive_is_never_unpacked_in_part(kind, tmp_path):
+    for n in range(5): (tmp_path / f"f{n}.bin").write_bytes(random.Random(n).randbytes(2000))
+    path = tmp_path / f"a.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as z:
+            for n in range(5): z.write(tmp_path / f"f{n}.bin", f"f{n}.bin")
+    else:
+        with tarfile.open(path, f"w:{kind[4:]}", format=tarfile.USTAR_FORMAT) as t:
+            for n in range(5): t.add(tmp_path / f"f{n}.bin", f"f{n}.bin")
+    whole = path.read_bytes()
+    assert names(extract(path, tmp_path / "out")) == [f"f{n}.bin" for n in range(5)]
+    cuts = [whole[:3 * 2560], whole[:3 * 2560 + 100]] if kind == "tar" else []
+    flips = [whole[:i] + bytes([whole[i] ^ 255]) + whole[i + 1:] for i in ((2 * 2560 + 10,) if kind == "tar" else range(60, len(whole) - 200, 997))]
+    for k, data in enumerate(cuts + flips):
+        path.write_bytes(data)
+        try: got = extract(path, tmp_path / f"again{k}")
+        except InputError: assert not (tmp_path / f"again{k}").exists()
+        else: assert all((got / f"f{n}.bin").read_bytes() == (tmp_path / f"f{n}.bin").read_bytes() for n in range(5)), k
+
+
 def test_a_cut_connection_goes_on_where_it_stopped(server, tmp_path):
     assert download(f"{server.url}/cut/a.png", tmp_path / "a.png", sha256=sha256(BODY), wait=.01).read_bytes() == BODY
     starts = [s for _, s in server.asked]

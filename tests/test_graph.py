@@ -96,6 +96,22 @@ def test_a_broken_profile_is_said(text, said, tmp_path):
     with pytest.raises(graph.InputError, match=said): graph.load_profile(str(tmp_path / "mine.yaml"))
 
 
+@pytest.mark.parametrize("field, value, said", [("minutes", "five", "a number of minutes"), ("seeds", 0, "a whole number of seeds"), ("data", None, "a list for data"), ("outputs", "metrics.json", "a list for outputs"), ("expect", 3, "row, value and tolerance"), ("expect", {"row": "a"}, "row, value and tolerance")])
+def test_a_wrong_field_is_said_before_anything_runs(field, value, said, tmp_path):
+    from covid_mtnet import graph
+    task = dict(notebook="a.ipynb", needs={}, data=[], outputs=[], minutes=1, expect=None, parameters={})
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(dict(tasks=dict(a=task | {field: value}))))
+    with pytest.raises(graph.InputError, match=said): graph.load_profile(str(tmp_path / "mine.yaml"))
+
+
+def test_what_a_notebook_reads_is_in_its_stamp(tmp_path):
+    from covid_mtnet import graph
+    files = lambda name: set(graph.stamp(graph.load_profile("paper")["tasks"][name])["files"])
+    assert "data_manifests/protocols/covid_xray_grouped.csv" in files("covid_xray") and "config/printed.csv" in files("audit") and "weights/registry.csv" in files("covid_ct_share") and not files("lung_seg_ct")
+    a, b = (dict(graph.load_profile("paper")["tasks"]["infection_ct"], needs=dict(lung_run=n)) for n in ("lung_seg_ct", "other"))
+    assert graph.stamp(a) != graph.stamp(b)
+
+
 @pytest.mark.parametrize("value, fits", [(1.25, True), (.75, True), (1.5, False), (.5, False)])
 def test_a_number_at_the_edge_of_its_tolerance_is_as_expected(value, fits, tmp_path):
     from covid_mtnet import graph

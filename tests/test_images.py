@@ -66,6 +66,23 @@ def test_the_bright_half_of_unsigned_32_bits_stays_bright():
     np.testing.assert_allclose(read_image(out.getvalue()).pixels, ramp / (2 ** 32 - 1), atol=1e-6)
 
 
+def test_signed_bytes_and_twelve_bits_keep_their_order():
+    import tifffile
+    out = io.BytesIO(); tifffile.imwrite(out, np.arange(-30, 30, dtype=np.int8).reshape(6, 10))
+    pixels = read_image(out.getvalue()).pixels.ravel()
+    assert (np.diff(pixels) > 0).all() and pixels[0] == 0 and pixels[-1] == 1
+
+
+def test_a_mask_of_white_zeros_is_turned_and_one_with_nan_is_refused():
+    import tifffile
+    mask, white, broken = np.zeros((6, 8), np.uint16), io.BytesIO(), io.BytesIO()
+    mask[1:3, 2:5] = 65535
+    tifffile.imwrite(white, 65535 - mask, photometric="miniswhite")
+    np.testing.assert_array_equal(read_mask(white.getvalue()), mask > 0)
+    tifffile.imwrite(broken, np.where(np.arange(48).reshape(6, 8) == 5, np.nan, mask).astype(np.float32))
+    with pytest.raises(InputError, match="finite"): read_mask(broken.getvalue())
+
+
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
 def test_a_tiff_whose_least_value_is_white_is_turned(depth):
     import tifffile

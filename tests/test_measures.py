@@ -73,6 +73,19 @@ def test_a_percentage_is_no_count(k):
     with pytest.raises(InputError, match="0 to 67 successes"): wilson(k, 67)
 
 
+def test_a_split_of_one_class_keeps_its_other_numbers():
+    ill = pd.DataFrame(dict(path=[f"{k}.png" for k in range(6)], group=[f"p{k}" for k in range(6)], split="external", label=1, probability=.9))
+    both = ill.assign(split="val_shifted", label=[0, 1] * 3, probability=[.1, .9] * 3)
+    rows = {r["id"]: r for r in classification_rows(pd.concat([ill, both]), ("external", "val_shifted"))}
+    assert rows["external.sensitivity@val"]["value"] == 1 > rows["external.sensitivity@val"]["low"] and rows["external.specificity@val"]["n"] == 0
+
+
+def test_copies_of_an_image_are_one_image():
+    one = pd.DataFrame(dict(path=[f"{k // 2}.png" for k in range(12)], group=[f"p{k // 2}" for k in range(12)], split="val_shifted", label=[0, 0, 1, 1] * 3, probability=np.linspace(.1, .9, 12)))
+    rows = {r["id"]: r for r in classification_rows(one)}
+    assert rows["val_shifted.auc"]["n"] == rows["threshold.val"]["n"] == 6 and rows["val_shifted.tp@val"]["n"] == 12 and rows["val_shifted.tp@val"]["unit"] == "copies of images"
+
+
 def test_images_that_a_partial_pack_lacks_are_named(tmp_path):
     phantoms.write_root(tmp_path, 24, 32, sets=["covid_ct"])
     rows = pd.DataFrame(dict(path=["gone.png"], set="covid_ct", label=1, group="covid_ct:p", split="test"))

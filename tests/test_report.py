@@ -80,6 +80,15 @@ def test_a_changed_prediction_is_noticed_with_and_without_its_hash(copy):
     assert any("recomputed" in p for p in report.verify(copy)[0])
 
 
+@pytest.mark.parametrize("name", ["pneumonia_xray", "covid_xray", "pneumonia_shift", "chest_seg_xray", "infection_ct"])
+def test_images_that_are_left_out_are_missed(name, tmp_path):
+    task = Path(shutil.copytree(resource("results", "laptop", name), tmp_path / "laptop" / name))
+    frame = pd.read_csv(task / "predictions.csv", dtype=str)
+    frame[frame["path"] != frame["path"].iloc[5]].to_csv(task / "predictions.csv", index=False); restamp(task)
+    problems = report.verify(tmp_path)[0]
+    assert any("1 missing, such as" in p and frame["path"].iloc[5] in p for p in problems)
+
+
 @pytest.mark.parametrize("name", ["pneumonia_xray", "covid_xray"])
 @pytest.mark.parametrize("column", ["label", "group", "split"])
 def test_a_changed_label_group_or_split_is_held_against_the_manifest(column, name, tmp_path):

@@ -88,6 +88,7 @@ def small(average=0.):
 
 
 def test_averaged_weights_are_validated_and_kept_and_the_plain_ones_go_on_learning(tmp_path):
+    from covid_mtnet.core import digest
     from covid_mtnet.training import fit, load_trained
     (learner, batches), seen, plain = small(.5), [], []
     weights = lambda: [np.array(v.numpy()) for v in learner.network.trainable_variables]
@@ -99,7 +100,7 @@ def test_averaged_weights_are_validated_and_kept_and_the_plain_ones_go_on_learni
         for v, m in zip(validated, mean): np.testing.assert_allclose(v, m, atol=1e-6)
     assert max(np.abs(a - b).max() for a, b in zip(seen[-1], plain[-1])) > .01
     for fresh in (False, True):
-        if fresh: learner, _ = small(.5); assert load_trained(tmp_path, learner.network, "k")
+        if fresh: learner, _ = small(.5); assert load_trained(tmp_path, learner.network, digest("k", batches.key))
         for v, kept in zip(seen[-1], weights()): np.testing.assert_array_equal(v, kept)
 
 
@@ -122,6 +123,34 @@ def test_a_finished_training_is_taken_up_only_with_its_own_weights_and_key(tmp_p
     network.set_weights([w + 1 for w in network.get_weights()])
     before = network.get_weights()
     assert load_trained(tmp_path, network, "key") is None and all((a == b).all() for a, b in zip(network.get_weights(), before))
+
+
+def test_other_images_targets_or_labels_are_another_training(tmp_path):
+    from covid_mtnet.training import Batches, fit
+    learner, batches = small()
+    epochs = lambda b: fit(learner, b, lambda _: {}, tmp_path, 1, key="k", log=lambda row, _: ran.append(row)) and len(ran)
+    ran, x, y = [], batches.images, batches.targets
+    assert epochs(batches) == 1 and epochs(Batches(x.copy(), y.copy(), 16)) == 1
+    assert epochs(Batches(x + 1, y, 16)) == 2 and epochs(Batches(x, 1 - y, 16)) == 3 and epochs(Batches(x, y, 16, labels=y)) == 4
+
+
+def test_without_a_step_the_weights_stay_what_they_were(tmp_path):
+    from covid_mtnet.training import fit
+    learner, batches = small(.5)
+    before = learner.network.get_weights()
+    fit(learner, batches, lambda _: {}, tmp_path, 0)
+    assert all((a == b).all() for a, b in zip(before, learner.network.get_weights()))
+
+
+def test_a_restarted_learner_draws_its_dropout_anew():
+    from covid_mtnet.irrcnn import irrcnn
+    from covid_mtnet.training import Learner
+    learner = Learner(irrcnn(32, width=1 / 16, dropout=.5))
+    x = np.random.default_rng(0).random((2, 32, 32, 1)).astype(np.float32)
+    first = np.asarray(learner.network(x, training=True))
+    assert (np.asarray(learner.network(x, training=True)) != first).any()
+    learner.restart()
+    np.testing.assert_allclose(np.asarray(learner.network(x, training=True)), first, atol=1e-6)
 
 
 @pytest.mark.parametrize("schedule, rates", [("steps", [1, 1, .1, .1, .01, .01]), ("cosine", [1, .93435, .755, .51, .265, .08565]), ("constant", [1] * 6)])

@@ -216,6 +216,40 @@ def test_the_spacing_of_a_nifti_volume_is_in_millimetres(unit, mm):
     assert read_image(volume.to_bytes()).info["spacing"] == pytest.approx((3, .7, .8))
 
 
+def test_masks_of_a_nifti_volume_in_metres_lie_where_it_lies(tmp_path):
+    volume = nib.Nifti1Image(STACK.transpose(2, 1, 0), np.diag([-.0008, -.0007, .003, 1]))
+    volume.header.set_xyzt_units("meter")
+    image = read_image(volume.to_bytes())
+    save_nifti(image.pixels > .5, image.info, tmp_path / "m.nii")
+    np.testing.assert_allclose(nib.load(tmp_path / "m.nii").affine, np.diag([-.8, -.7, 3, 1]), atol=1e-4)
+
+
+def test_slices_of_a_tilted_gantry_lie_where_their_headers_say(tmp_path):
+    tilt = np.radians(15)
+    along = [1, 0, 0, 0, float(np.cos(tilt)), float(-np.sin(tilt))]
+    for k in range(4): (tmp_path / f"{k}.dcm").write_bytes(dicom(STACK[k], **SLICE | dict(ImageOrientationPatient=along, ImagePositionPatient=[0, 0, 5 * k])))
+    info = read_volume(tmp_path).info
+    corner = lambda k: (np.array(info["affine"]) @ [k, 0, 0, 1])[:3]
+    np.testing.assert_allclose(corner(3) - corner(0), [0, 0, 15], atol=1e-4)
+
+
+def test_a_voi_table_leaves_hounsfield_units_alone():
+    table = groups(VOILUTSequence=dict(LUTDescriptor=[4096, -1024, 12], LUTData=np.arange(4096, dtype="<u2").tobytes()))
+    image = read_image(dicom(HU, **SLICE, VOILUTSequence=table.VOILUTSequence))
+    assert image.info["unit"] == "HU" and image.info["value_min"] == -1000
+
+
+def test_blank_values_among_several_are_missing_values():
+    image = read_image(dicom(TWELVE, "DX", BitsStored=12, WindowCenter=["", ""], WindowWidth=["", ""], PixelSpacing=["", ""]))
+    assert image.info["spacing"] is None and image.pixels.max() == 1
+
+
+def test_a_slice_file_that_was_cut_off_is_named(tmp_path):
+    for k in range(4): (tmp_path / f"{k}.dcm").write_bytes(dicom(STACK[k], **SLICE | dict(ImagePositionPatient=[0, 0, 3 * k])))
+    (tmp_path / "3.dcm").write_bytes(b"")
+    with pytest.raises(InputError, match="3.dcm"): read_volume(tmp_path)
+
+
 def test_what_nifti_cannot_hold_is_said_and_nothing_is_left(tmp_path):
     for values, name in ((np.zeros((2, 4, 4), np.int64), "a.nii"), (np.zeros((2, 4, 4), np.float16), "a.nii"), (np.zeros((2, 4, 4), np.uint8), "a.txt")):
         with pytest.raises(InputError, match=name): save_nifti(values, {}, tmp_path / name)
