@@ -137,6 +137,12 @@ def test_a_folder_is_held_by_one_run_at_a_time(tmp_path):
     with graph.only_one(tmp_path): pass
 
 
+def test_a_task_is_run_by_one_at_a_time(tmp_path, capsys):
+    from covid_mtnet import graph
+    with graph.only_one(tmp_path / "paper" / "audit"): assert not graph.run_task("paper", "audit", str(tmp_path))
+    assert "still going on" in capsys.readouterr().out
+
+
 def test_a_number_that_was_expected_and_is_not_there_costs_no_run(tmp_path):
     from covid_mtnet import graph
     (tmp_path / "metrics.json").write_text('{"rows": [{"id": "a", "value": null}]}')

@@ -202,6 +202,13 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_looked_at(ru
     assert cli.main(["predict", str(path), "--weights", str(runs), "--patient", "(", "--out", str(tmp_path / "o")]) == 2
 
 
+def test_a_moved_picture_is_of_the_patient_of_its_new_place(runs, tmp_path):
+    for k in (1, 2):
+        png(tmp_path / f"patient{k}" / "film.png", film(1))
+        got = prediction.predict(tmp_path / f"patient{k}", tmp_path / "out", runs, "xray", patient=r"patient(\d)", method="adaptive")
+        assert got.table["patient"].tolist() == [str(k)]
+
+
 def test_what_was_there_before_is_left_alone(runs, tmp_path):
     path = png(tmp_path / "films" / "film.png", film(1))
     (tmp_path / "out" / "film.png").mkdir(parents=True); (tmp_path / "out" / "film.png" / "notes.txt").write_text("mine")

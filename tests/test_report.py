@@ -263,6 +263,7 @@ def test_the_committed_account_stands_in_and_says_so(account, tmp_path, monkeypa
     plain = read_json(tmp_path / "laptop" / "report.json")
     assert len(plain["claims"]) == 26 and len(plain["figures"]) == 15 and next(c for c in plain["claims"] if c["id"] == "P1")["verdict"] in ("reproduced", "not reproduced")
     assert "committed account in results/laptop" in html and "committed account in results/laptop" in md
+    assert all(next(c for c in plain["claims"] if c["id"] == i)["ours"].endswith("committed account") for i in ("P1", "M1", "D1"))
 
 
 def validated(lines):

@@ -78,6 +78,16 @@ def test_of_several_networks_the_first_choice_is_passed_on_with_its_seeds(task, 
     assert [p.parent.as_posix() for p in weights.weight_files(tmp_path / task)] == passed_on.split()
 
 
+def test_networks_that_other_parameters_left_are_neither_used_nor_passed_on(tmp_path):
+    from covid_mtnet.runs import Run
+    task = tmp_path / "covid_ct"
+    for n in ("own", "own_seed1", "own_transfer"): (task / n).mkdir(parents=True); (task / n / "model.weights.h5").write_text(n)
+    run = Run(task, "covid_ct", "tiny", 0)
+    run.only("own")
+    run.finish()
+    assert [p.as_posix() for p in weights.weight_files(task)] == ["own/model.weights.h5"] and len(list(task.glob("own*/*.h5"))) == 3
+
+
 @pytest.mark.parametrize("task", sorted(p.parent.name for p in resource("weights", "compact").glob("*/card.md")))
 def test_a_card_in_the_project_tells_the_numbers_of_its_network(task):
     folder = resource("weights", "compact", task)
