@@ -91,7 +91,7 @@ def module_closure(
     return sorted(found)
 
 # %% ../nbs/api/84_graph.ipynb #b0f591f3
-READ = {"protocols": "data_manifests/protocols/*.csv", "audit": "config/*.csv", "guard": "config/guard.json", "weights": "weights/registry.csv"} # Module -> files of the project that it reads
+READ = {"protocols": ("data_manifests/protocols/*.csv",), "audit": ("config/printed.csv", "config/claims.csv"), "weights": ("weights/registry.csv",), "prediction": ("weights/registry.csv",)} # What a notebook names -> files of the project that it reads
 
 
 def stamp(
@@ -103,7 +103,9 @@ def stamp(
     from covid_mtnet.manifests import load
     folder, notebook = Path(package or library()), find(task["notebook"])
     modules, top = module_closure(notebook, folder), resource("config").parent
-    read = [f for m, pattern in READ.items() if m in modules or f'"{m}"' in _cells(notebook)[1] for f in sorted(top.glob(pattern))]
+    code = _cells(notebook)[1]
+    named = {*_imports(code, folder.name), *(m for m in READ if f'"{m}"' in code)}
+    read = sorted({f for m in named & set(READ) for pattern in READ[m] for f in top.glob(pattern)})
     return dict(notebook=digest(_cells(notebook)[0]), modules={m: program(folder / f"{m}.py") for m in modules}, parameters=task["parameters"], needs=task["needs"],
                 data={s: load(s, root).digest for s in task["data"]}, files={f.relative_to(top).as_posix(): sha256(f) for f in read})
 

@@ -121,7 +121,7 @@ def test_a_number_at_the_edge_of_its_tolerance_is_as_expected(value, fits, tmp_p
 
 def test_other_parameters_or_other_images_make_another_stamp(tmp_path):
     from covid_mtnet import graph, phantoms
-    task = dict(notebook=str(TOP / "nbs" / "paper" / "15_covid_xray.ipynb"), parameters=dict(epochs=3), data=["covid_xray"])
+    task = dict(notebook=str(TOP / "nbs" / "paper" / "15_covid_xray.ipynb"), parameters=dict(epochs=3), needs={}, data=["covid_xray"])
     seen = [graph.stamp(task), graph.stamp(dict(task, parameters=dict(epochs=4)))]
     for k in range(2):
         phantoms.write_root(tmp_path, n=12, size=32, seed=k, sets=task["data"])

@@ -21,8 +21,8 @@ def blobs(n, seed, size=32):
 
 @pytest.fixture
 def segmentation(tmp_path):
-    rows = load("chest_seg_xray").files.query("split == 'test'").head(12)
-    truth, found = blobs(12, 0), blobs(12, 1)
+    rows = load("chest_seg_xray").files.query("split == 'test'")
+    truth, found = blobs(len(rows), 0), blobs(len(rows), 1)
     table = masks.write_table(tmp_path / "predictions.csv", masks.score(rows, truth, found, "nabla3"))
     masks.write_masks(tmp_path / "masks.npz", {"nabla3.raw": found}, rows["path"])
     stated = masks.segmentation_rows(table) + masks.facts(load("chest_seg_xray").files, 18_981_729)
@@ -32,13 +32,15 @@ def segmentation(tmp_path):
 
 @pytest.fixture
 def infected(tmp_path):
-    rows = load("infection_ct").files.head(12)
-    lungs, truth = blobs(12, 0), blobs(12, 1) & (np.arange(32) < 16)
+    rows = load("infection_ct").files
+    n = len(rows)
+    lungs, truth = blobs(n, 0), blobs(n, 1) & (np.arange(32) < 16)
     evidence = np.where(truth, .8, .2) + np.random.default_rng(2).normal(0, .1, truth.shape)
-    table, regions = infection.measure(rows, truth, lungs, lungs, evidence, np.full(12, .5), "network", "found", .1)
+    table, regions = infection.measure(rows, truth, lungs, lungs, evidence, np.full(n, .5), "network", "found", .1)
     masks.write_table(tmp_path / "predictions.csv", table, infection.COLUMNS)
     masks.write_masks(tmp_path / "masks.npz", {"network.found": regions, "lungs.found": lungs}, rows["path"])
     films = load("chest_seg_xray").files.query("label == 'normal'").head(12)
+    lungs, evidence = lungs[:12], evidence[:12]
     images = np.rint(np.clip(evidence, 0, 1) * 255).astype(np.uint8)[..., None]
     nothing = [r for m in ("network", "density") for r in infection.where_nothing(tmp_path, films, images, lungs, evidence, np.full(12, .5), m, .1, "xray", "chest_seg_xray")]
     rows = infection.infection_rows(masks.read_table(tmp_path / "predictions.csv", infection.COLUMNS)) + nothing
@@ -55,8 +57,8 @@ def test_what_is_stored_explains_every_number(kind, request):
 
 
 def test_agreement_of_two_networks_comes_from_their_stored_masks(tmp_path):
-    rows, truth = load("chest_seg_xray").files.query("split == 'test'").head(12), blobs(12, 0)
-    found = {"nabla3.refined": blobs(12, 1), "unet.refined": blobs(12, 2)}
+    rows = load("chest_seg_xray").files.query("split == 'test'")
+    truth, found = blobs(len(rows), 0), {f"{m}.refined": blobs(len(rows), k) for k, m in ((1, "nabla3"), (2, "unet"))}
     table = masks.write_table(tmp_path / "predictions.csv", pd.concat([masks.score(rows, truth, m, k.split(".")[0], "refined") for k, m in found.items()]))
     masks.write_masks(tmp_path / "masks.npz", found, rows["path"])
     write_json(tmp_path / "metrics.json", dict(kind="segmentation", set="chest_seg_xray", network=NETWORK, phantom=False, agreement=True, rows=[], claims={}))

@@ -42,6 +42,7 @@ def page(served):
     with sync_playwright() as p:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page, abroad = browser.new_page(viewport={"width": 900, "height": 900}), []
+        page.set_default_timeout(120_000)  # Two cores may be busy with other tests
         page.on("request", lambda r: abroad.append(r.url) if not r.url.startswith((f"http://127.0.0.1:{served[0]}/", "data:", "blob:")) else None)
         page.on("requestfailed", lambda r: abroad.remove(r.url) if r.failure == "csp" else None)
         page.goto(f"http://127.0.0.1:{served[0]}/", timeout=120_000)
