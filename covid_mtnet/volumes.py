@@ -108,8 +108,8 @@ def _measured(header, stored, frame):
     return np.asarray(apply_modality_lut(stored, own), np.float32), len(own) > 0
 
 
-def _shown(header, values):
-    "The values, by the VOI LUT if there is one, and the two that become 0 and 1; None without a stated window."
+def _shown(header, values, units):
+    "The values, by the VOI LUT if there is one and it takes no units away, and the two that become 0 and 1; None without a stated window."
     from pydicom.pixels import apply_voi
     first = lambda v: float(v if np.isscalar(v) or not hasattr(v, "__len__") else v[0])
     try: centre, width = (first(_tag(header, n)) for n in ("WindowCenter", "WindowWidth"))
@@ -118,7 +118,7 @@ def _shown(header, values):
         exact = _tag(header, "VOILUTFunction") == "LINEAR_EXACT"
         middle, half = (centre, width / 2) if exact else (centre - .5, (width - 1) / 2)
         return values, (middle - half, middle + half)
-    if not header.get("VOILUTSequence"): return values, None
+    if units or not header.get("VOILUTSequence"): return values, None
     return apply_voi(values.astype(np.int32), header).astype(np.float32), (0., 2. ** int(header.VOILUTSequence[0].LUTDescriptor[2]) - 1)
 
 # %% ../nbs/api/11_volumes.ipynb #843f52fa
@@ -177,7 +177,7 @@ def _dicom(data, name):
     frames, lut = zip(*(_measured(header, s, i) for i, s in enumerate(stored)))
     info, padding = _known(header, name, stored, lut[0]), _padding(header, stored)
     ends = np.array(info["range"], stored.dtype if stored.dtype.kind in "iu" else float)
-    values, window = (np.stack(frames), None) if info["unit"] == "HU" and not header.get("WindowWidth") else _shown(header, np.stack(frames)) # A VOI LUT would take the units away
+    values, window = _shown(header, np.stack(frames), info["unit"] == "HU")
     return values, padding, header, info | dict(stated=window, range=tuple(sorted(map(float, _measured(header, ends, 0)[0]))))
 
 # %% ../nbs/api/11_volumes.ipynb #96b3be0c
