@@ -69,10 +69,9 @@ def _luminance(picture):
     return grey * (alpha[..., 0] if picture.mode in ("LA", "RGBA") else 1)
 
 
-def _coloured(picture):
+def _coloured(rgb, white=255.):
     "Share of pixels whose red, green and blue differ by more than 0.15 of white."
-    if picture.mode not in ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV"): return 0.
-    return float((np.ptp(np.asarray(picture.convert("RGB"), np.int16), -1) > .15 * 255).mean())
+    return float((np.ptp(rgb, -1) > .15 * white).mean())
 
 
 def _sample(picture):
@@ -130,7 +129,8 @@ def _picture(src, name):
     if not np.isfinite(values).all(): raise InputError(name, "finite grey values", "NaN or infinity")
     low, high = _limits(picture, values)
     if _white_is_zero(picture): values = low + high - values.astype(np.float64)
-    info = dict(format=picture.format, mode=picture.mode, size=values.shape, pages=len(pages), value_min=float(values.min()), value_max=float(values.max()), low=low, high=high, colour=_coloured(picture))
+    info = dict(format=picture.format, mode=picture.mode, size=values.shape, pages=len(pages), value_min=float(values.min()), value_max=float(values.max()), low=low, high=high,
+                colour=_coloured(np.asarray(picture.convert("RGB"))) if picture.mode in ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV") else 0.)
     return Image(clip_scale(values, low, high), info)
 
 

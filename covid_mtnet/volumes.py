@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from .core import InputError, atomic_path, quiet
-from .images import Image, _bytes, clip_scale, kind_of
+from .images import Image, _bytes, _coloured, clip_scale, kind_of
 
 # %% ../nbs/api/11_volumes.ipynb #c5c49bcd
 WINDOWS = {"network": (-1000., 400.), "lung": (-1350., 150.), "mediastinum": (-160., 240.)} # HU that become 0 and 1
@@ -69,15 +69,15 @@ def _or_say(name, expected):
 
 
 def _frames(header, name):
-    "Stored values (frames, H, W), colour as luminance."
+    "Stored values (frames, H, W), colour as luminance, and the share of coloured pixels."
     from pydicom.pixels import apply_color_lut, pixel_array
     if "PixelData" not in header: raise InputError(name, "a whole DICOM file with an image", "a header without pixels")
     count, rows, columns = (int(header.get(k) or 1) for k in ("NumberOfFrames", "Rows", "Columns"))
     if not 0 < count * rows * columns <= MOST: raise InputError(name, f"at most {MOST:,} voxels", f"{count * rows * columns:,}")
-    a = pixel_array(header)
+    a, colour = pixel_array(header), 0.
     if header.PhotometricInterpretation == "PALETTE COLOR": a = apply_color_lut(a, header) / (65535. if header.RedPaletteColorLookupTableDescriptor[2] > 8 else 255.) * (2 ** header.BitsStored - 1)
-    if a.shape[-1] == 3 and a.ndim > 2 and (header.get("SamplesPerPixel", 1) == 3 or header.PhotometricInterpretation == "PALETTE COLOR"): a = a @ np.float32([.299, .587, .114])
-    return a.reshape(count, rows, columns)
+    if a.shape[-1] == 3 and a.ndim > 2 and (header.get("SamplesPerPixel", 1) == 3 or header.PhotometricInterpretation == "PALETTE COLOR"): a, colour = a @ np.float32([.299, .587, .114]), _coloured(a, 2 ** header.BitsStored - 1)
+    return a.reshape(count, rows, columns), colour
 
 
 def _needs_more(header):
@@ -89,12 +89,12 @@ def _needs_more(header):
 
 
 def _unpacked(data, name):
-    "Header and stored values."
+    "Header, stored values and the share of coloured pixels."
     import pydicom
     with _or_say(name, "a whole DICOM file"): header = pydicom.dcmread(io.BytesIO(data))
     syntax = getattr(header.file_meta.get("TransferSyntaxUID"), "name", "no transfer syntax")
     if _needs_more(header): raise InputError(name, "a compression that is read here, or `pip install 'covid_mtnet[jpeg]'` for JPEG Lossless and JPEG-LS", syntax)
-    with _or_say(name, f"a whole DICOM image in a compression that can be read here ({syntax})"): return header, _frames(header, name)
+    with _or_say(name, f"a whole DICOM image in a compression that can be read here ({syntax})"): return header, *_frames(header, name)
 
 # %% ../nbs/api/11_volumes.ipynb #240c4439
 def _measured(header, stored, frame):
@@ -173,12 +173,12 @@ def _padding(header, stored):
 
 def _dicom(data, name):
     "Values (frames, H, W), padding, header and what is known."
-    header, stored = _unpacked(data, name)
+    header, stored, colour = _unpacked(data, name)
     frames, lut = zip(*(_measured(header, s, i) for i, s in enumerate(stored)))
     info, padding = _known(header, name, stored, lut[0]), _padding(header, stored)
     ends = np.array(info["range"], stored.dtype if stored.dtype.kind in "iu" else float)
     values, window = _shown(header, np.stack(frames), info["unit"] == "HU")
-    return values, padding, header, info | dict(stated=window, range=tuple(sorted(map(float, _measured(header, ends, 0)[0]))))
+    return values, padding, header, info | dict(colour=colour, stated=window, range=tuple(sorted(map(float, _measured(header, ends, 0)[0]))))
 
 # %% ../nbs/api/11_volumes.ipynb #96b3be0c
 def _affine(at, places, step, along, pixel, shape):
@@ -314,7 +314,7 @@ def read_volume(
     src, # Path or bytes of a DICOM or NIfTI file; a folder or a list of DICOM files: one series
     name=None, # Named in errors
     window=None, # network, lung or mediastinum, or two values; None: by the file
-)->Image: # float32 (H, W) or (D, H, W) in [0, 1]; info: modality (ct, xray, another in lower case, or None), unit (HU or stored), low and high (values that became 0 and 1), spacing ((slice,) row, column in mm, or None), affine (slice, row, column to mm, RAS; or None), plane, missing (slices), inverted, patient, series, format, mode
+)->Image: # float32 (H, W) or (D, H, W) in [0, 1]; info: modality (ct, xray, another in lower case, or None), unit (HU or stored), low and high (values that became 0 and 1), spacing ((slice,) row, column in mm, or None), affine (slice, row, column to mm, RAS; or None), plane, missing (slices), inverted, patient, series, format, mode; of DICOM colour (share of coloured pixels)
     "Read a DICOM file or series, or a NIfTI volume."
     if isinstance(src, (list, tuple)) or not isinstance(src, bytes) and Path(src).is_dir():
         paths = src if isinstance(src, (list, tuple)) else sorted(p for p in Path(src).iterdir() if p.is_file() and (_header(p) is not None or p.suffix.lower() in (".dcm", ".dicom", ".ima")))

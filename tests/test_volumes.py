@@ -87,6 +87,14 @@ def test_the_same_slice_is_the_same_in_every_form(kind):
     hash(image.info["patient"])
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_the_coloured_share_of_a_photograph_kept_as_dicom(bits):
+    half = np.full((40, 48, 3), 100)
+    half[:, :24, 0] = 200
+    assert read_image(dicom(half.astype(f"uint{bits}") << (bits - 8), "OT", photometric="RGB")).info["colour"] == .5
+    assert read_image(FILMS["colour"]).info["colour"] == read_image(FILMS["12 bit"]).info["colour"] == 0
+
+
 def test_windows_are_in_hounsfield_units():
     for name, (low, high) in WINDOWS.items(): assert np.abs(read_image(SLICES["unsigned"], window=name).pixels - np.clip((HU - low) / (high - low), 0, 1)).max() < 1e-5
     assert read_image(SLICES["signed"], window=(-100, 100)).info["high"] == 100
