@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['UNITS', 'TITLES', 'NAMES', 'EVIDENCE', 'KINDS', 'wilson', 'resamples', 'interval', 'drawn_over', 'with_interval',
-           'fewer', 'confusion', 'ratios', 'auc', 'roc_band', 'choose_threshold', 'classification_rows',
+           'fewer', 'confusion', 'ratios', 'auc', 'roc_band', 'choose_threshold', 'title', 'classification_rows',
            'comparison_rows', 'protocol_rows', 'evidence_rows', 'write_evidence', 'seed_rows', 'timing_rows',
            'fact_rows', 'write_predictions', 'read_predictions', 'whole', 'recompute']
 
@@ -157,16 +157,23 @@ TITLES = dict(test="test", val="validation", val_shifted="shifted validation", t
 NAMES = dict(accuracy="accuracy", balanced_accuracy="balanced accuracy", sensitivity="sensitivity", specificity="specificity", precision="precision", f1="F1", auc="ROC AUC")
 
 
+def title(
+    split:str, # Name in a stored table
+)->str: # Words
+    "What a split is called in the name of a number."
+    return TITLES.get(split, split)
+
+
 def _rows(part, split, thresholds):
     y, p, images = part["label"].to_numpy(), part["probability"].to_numpy(), lambda rows: len(part[rows].drop_duplicates([c for c in ("set", "path") if c in part])) # Copies are no images
     n = images(y >= 0)
     w, least, base = resamples(part["group"]), fewer(y, part["group"]), dict(unit="")
-    yield dict(id=f"{split}.auc", name=f"{TITLES.get(split, split)} ROC AUC", **with_interval(auc(y, p, w), part["group"], least), n=n, **base)
+    yield dict(id=f"{split}.auc", name=f"{title(split)} ROC AUC", **with_interval(auc(y, p, w), part["group"], least), n=n, **base)
     for tag, t in thresholds.items():
         counts, of = confusion(y, p, t, w), dict(accuracy=y >= 0, sensitivity=y == 1, specificity=y == 0, precision=p >= t)
         for k, v in ratios(counts).items():
-            yield dict(id=f"{split}.{k}@{tag}", name=f"{TITLES.get(split, split)} {NAMES[k]}, threshold {tag}", **with_interval(v, part["group"], of.get(k, least)), n=images(of[k]) if k in of else n, **base)
-        for k, v in counts.items(): yield dict(id=f"{split}.{k}@{tag}", name=f"{TITLES.get(split, split)} {k.upper()}, threshold {tag}", value=int(v[0]), low=None, high=None, n=len(part), unit="images" if n == len(part) else "copies of images", method="count")
+            yield dict(id=f"{split}.{k}@{tag}", name=f"{title(split)} {NAMES[k]}, threshold {tag}", **with_interval(v, part["group"], of.get(k, least)), n=images(of[k]) if k in of else n, **base)
+        for k, v in counts.items(): yield dict(id=f"{split}.{k}@{tag}", name=f"{title(split)} {k.upper()}, threshold {tag}", value=int(v[0]), low=None, high=None, n=len(part), unit="images" if n == len(part) else "copies of images", method="count")
 
 # %% ../nbs/api/60_evaluation.ipynb #6c45e9b5
 def _check_predictions(frame, where):
@@ -211,10 +218,10 @@ def _compared(split, part, order, against):
         mine = part[part["model"] == m]
         if list(mine["path"]) != list(first["path"]): raise InputError(f"predictions of {m}", f"the images of {order[0]} in the same order", "others")
         before, values[m] = dict(values), auc(mine["label"], mine["probability"].to_numpy(), w)
-        yield dict(id=f"{split}.{m}.auc", name=f"{TITLES.get(split, split)} ROC AUC, {m}", **with_interval(values[m], groups, fewer(mine["label"], groups)), **base)
+        yield dict(id=f"{split}.{m}.auc", name=f"{title(split)} ROC AUC, {m}", **with_interval(values[m], groups, fewer(mine["label"], groups)), **base)
         for k, other in before.items():
             kind = "gain" if k == order[0] else f"over.{k}"
-            if k == order[0] or k in against: yield dict(id=f"{split}.{m}.{kind}", name=f"{TITLES.get(split, split)} ROC AUC, {m} minus {k}", **with_interval(values[m] - other, groups), **base)
+            if k == order[0] or k in against: yield dict(id=f"{split}.{m}.{kind}", name=f"{title(split)} ROC AUC, {m} minus {k}", **with_interval(values[m] - other, groups), **base)
 
 
 # %% ../nbs/api/60_evaluation.ipynb #b545f36d
@@ -274,9 +281,9 @@ def seed_rows(
         values = {m: np.stack([auc(first["label"], runs[m, s]["probability"].to_numpy(), w) for s in seeds]) for m in order}
         base = dict(n=len(first), unit="", method=f"95 % bootstrap over {drawn_over(first['group'])} and {len(seeds)} seeds")
         for m, v in values.items():
-            rows.append(dict(id=f"{split}.{m}.auc", name=f"{TITLES.get(split, split)} ROC AUC, {m}, mean of {len(seeds)} seeds", **interval((v * drawn).sum(0)), **base))
-            rows.append(dict(id=f"{split}.{m}.sd", name=f"{TITLES.get(split, split)} ROC AUC, {m}, standard deviation over seeds", value=float(v[:, 0].std(ddof=1)), low=None, high=None, n=len(seeds), unit="", method="standard deviation"))
-            if m != order[0]: rows.append(dict(id=f"{split}.{m}.gain", name=f"{TITLES.get(split, split)} ROC AUC, {m} minus {order[0]}", **interval(((v - values[order[0]]) * drawn).sum(0)), **base))
+            rows.append(dict(id=f"{split}.{m}.auc", name=f"{title(split)} ROC AUC, {m}, mean of {len(seeds)} seeds", **interval((v * drawn).sum(0)), **base))
+            rows.append(dict(id=f"{split}.{m}.sd", name=f"{title(split)} ROC AUC, {m}, standard deviation over seeds", value=float(v[:, 0].std(ddof=1)), low=None, high=None, n=len(seeds), unit="", method="standard deviation"))
+            if m != order[0]: rows.append(dict(id=f"{split}.{m}.gain", name=f"{title(split)} ROC AUC, {m} minus {order[0]}", **interval(((v - values[order[0]]) * drawn).sum(0)), **base))
     return rows
 
 # %% ../nbs/api/60_evaluation.ipynb #a9ab45db
@@ -329,26 +336,25 @@ def read_predictions(
 
 # %% ../nbs/api/60_evaluation.ipynb #1bd911ef
 def whole(
-    have, # Images of a stored table
-    want, # Images that it should have
+    table:pd.DataFrame, # Stored rows, with column path
+    by, # Columns; the rows that agree in them are a part
+    wanted, # Values of `by` -> images that the part should have
     where, # File of the table
-    what:str, # Which part of it
 ):
     "Nobody leaves out the images that went wrong."
-    lost = set(want) - set(have)
-    if lost: raise InputError(where, f"all {len(set(want))} images of {what}", f"{len(lost)} missing, such as {min(lost)}")
+    for part, rows in table.groupby(list(by)):
+        want = set(wanted(*part))
+        lost = want - set(rows["path"])
+        if lost: raise InputError(where, f"all {len(want)} images of {', '.join(map(str, part))}", f"{len(lost)} missing, such as {min(lost)}")
 
 
-def _check_against_manifest(frame, name, positive, where):
-    from covid_mtnet.manifests import load
-    rows = load(name).files.set_index("path")
-    for i, r in frame.iterrows():
-        if r["path"] not in rows.index: raise InputError(where, f"images of {name}", r["path"])
-        known, split = rows.loc[r["path"]], r["split"].split("_")[0]
-        want = dict(label=int(known["label"] == positive), group=str(known["group"]), split=known["split"])
-        have = dict(label=r["label"], group=r["group"], split=split)
-        if want != have: raise InputError(f"{where}, {r['path']}", want, have)
-    for (split, *_), part in frame.groupby(["split", *(c for c in ("model", "seed") if c in frame)]): whole(part["path"], rows.index[rows["split"] == split.split("_")[0]], where, f"split {split}")
+def _held_against(table, known, where, what):
+    "Label, group and split of each row are those known of its image, and no image of a split is left out."
+    for r in table.itertuples():
+        if r.path not in known: raise InputError(where, f"images of {what}", r.path)
+        have = (r.label, r.group, r.split.split("_")[0])
+        if have != known[r.path]: raise InputError(f"{where}, {r.path}", f"label, group and split {known[r.path]} of {what}", have)
+    whole(table, ["split", *(c for c in ("model", "seed") if c in table)], lambda split, *_: [p for p, k in known.items() if k[2] == split.removesuffix("_shifted")], where)
 
 # %% ../nbs/api/60_evaluation.ipynb #6d437391
 def _classification(metrics, task_dir):
@@ -359,23 +365,20 @@ def _classification(metrics, task_dir):
 
 
 def _checked(metrics, task_dir):
-    frame = read_predictions(task_dir / "predictions.csv")
-    _check_against_manifest(frame, metrics["set"], metrics["positive"], task_dir / "predictions.csv")
+    from covid_mtnet.manifests import load
+    frame, files = read_predictions(task_dir / "predictions.csv"), load(metrics["set"]).files
+    known = dict(zip(files["path"], zip((files["label"] == metrics["positive"]).astype(int), files["group"].astype(str), files["split"])))
+    _held_against(frame, known, task_dir / "predictions.csv", metrics["set"])
     return frame
 
 # %% ../nbs/api/60_evaluation.ipynb #6371a084
 def _of_protocols(metrics, task_dir):
     from covid_mtnet.protocols import protocol
-    path, known = task_dir / "predictions.csv", {}
+    path = task_dir / "predictions.csv"
     frame = read_predictions(path)
-    for r in frame.to_dict("records"):
-        name = metrics["protocols"][r["protocol"]]
-        if name not in known: known[name] = {(s, p): (l, g, sp) for p, s, l, g, sp in protocol(name).itertuples(index=False)}
-        want, have = known[name].get((r["set"], r["path"])), (r["label"], r["group"], r["split"].split("_")[0])
-        if want != have: raise InputError(f"{path}, {r['path']}", f"label, group and split {want} of protocol {name}", have)
-    for (protocol_, split, *_), part in frame.groupby(["protocol", "split", *(c for c in ("model", "seed") if c in frame)]):
-        images = known[metrics["protocols"][protocol_]]
-        if split.removesuffix("_shifted") in {sp for _, _, sp in images.values()}: whole(zip(part["set"], part["path"]), [k for k, v in images.items() if v[2] == split.removesuffix("_shifted")], path, f"split {split} of {protocol_}")
+    for p, part in frame.assign(path=frame["set"] + "/" + frame["path"]).groupby("protocol"):
+        name = metrics["protocols"][p]
+        _held_against(part, {f"{s}/{i}": (label, group, split) for i, s, label, group, split in protocol(name).itertuples(index=False)}, path, f"protocol {name}")
     return frame
 
 

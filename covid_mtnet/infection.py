@@ -258,7 +258,7 @@ def recompute_rows(
         for key, have in ((f"{r['method']}.{r['lungs']}", r["found"]), (f"lungs.{r['lungs']}", r["lung"])):
             if area.get((key, r["path"])) != have: raise InputError(where, f"{have} pixels in mask {key} of masks.npz", area.get((key, r["path"])))
         if r["tp"] + r["fp"] != r["found"]: raise InputError(where, f"tp + fp = {r['found']}", r["tp"] + r["fp"])
-    for (method, lungs), part in table.groupby(["method", "lungs"]): whole(part["path"], files.index, Path(task_dir) / "predictions.csv", f"{method}, {lungs}")
+    whole(table, ("method", "lungs"), lambda *_: files.index, Path(task_dir) / "predictions.csv")
     if "healthy" not in metrics: return infection_rows(table)
     accounts = ("network", *(p.stem.split("_")[1] for p in sorted(Path(task_dir).glob("healthy_*.csv"))))
     return infection_rows(table) + [r for a in accounts for r in healthy_rows(_stated(task_dir, _stem(a), metrics["healthy"]), metrics["healthy"], a)]

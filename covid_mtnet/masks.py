@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import ndimage
 
 from .core import InputError, atomic_path
-from .evaluation import TITLES, drawn_over, interval, resamples, whole
+from .evaluation import drawn_over, interval, resamples, title, whole
 
 # %% ../nbs/api/62_masks.ipynb #a8a5a28f
 def _border(mask): return mask & ~ndimage.binary_erosion(mask)
@@ -104,7 +104,7 @@ def segmentation_rows(
     "Every number about a segmentation, from the stored table."
     rows = []
     for (split, model, output), part in table.groupby(["split", "model", "output"], sort=False):
-        rows += _summary(part, f"{split}.{model}.{output}", f"{TITLES.get(split, split)} {model}, {output}:")
+        rows += _summary(part, f"{split}.{model}.{output}", f"{title(split)} {model}, {output}:")
     return rows
 
 # %% ../nbs/api/62_masks.ipynb #4375f071
@@ -124,8 +124,8 @@ def agreement_rows(
     alike = (wrong + wrong_too - (one ^ other).sum(1)) / 2
     w, (split,) = resamples(first["group"]), first["split"].unique()
     base = dict(n=len(first), unit="", method=f"95 % bootstrap over {drawn_over(first['group'])}")
-    return [dict(id=f"{split}.agreement.dice", name=f"{TITLES.get(split, split)} Dice between {models[0]} and {models[1]}, {output}, mean over images", **interval(weighted_mean(2 * (one & other).sum(1) / np.maximum(one.sum(1) + other.sum(1), 1), w)), **base),
-            dict(id=f"{split}.agreement.shared", name=f"{TITLES.get(split, split)} share of the wrong pixels of {models[0]} that {models[1]} has wrong too, {output}, pooled", **interval((w @ alike) / np.maximum(w @ wrong, 1)), **base)]
+    return [dict(id=f"{split}.agreement.dice", name=f"{title(split)} Dice between {models[0]} and {models[1]}, {output}, mean over images", **interval(weighted_mean(2 * (one & other).sum(1) / np.maximum(one.sum(1) + other.sum(1), 1), w)), **base),
+            dict(id=f"{split}.agreement.shared", name=f"{title(split)} share of the wrong pixels of {models[0]} that {models[1]} has wrong too, {output}, pooled", **interval((w @ alike) / np.maximum(w @ wrong, 1)), **base)]
 
 # %% ../nbs/api/62_masks.ipynb #cc8babad
 def write_masks(
@@ -193,7 +193,7 @@ def check_stored(
         key = (f"{r['model']}.{r['output']}", r["path"])
         if key not in area: raise InputError(where, f"a mask {key[0]} in masks.npz", "none")
         if area[key] != r["tp"] + r["fp"]: raise InputError(where, f"{area[key]} pixels, the area of mask {key[0]}", r["tp"] + r["fp"])
-    for (split, model, output), part in table.groupby(["split", "model", "output"]): whole(part["path"], files.index[files["split"] == split], Path(task_dir) / "predictions.csv", f"split {split}, {model}, {output}")
+    whole(table, ("split", "model", "output"), lambda split, *_: files.index[files["split"] == split], Path(task_dir) / "predictions.csv")
 
 # %% ../nbs/api/62_masks.ipynb #a49fcef4
 def facts(

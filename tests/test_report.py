@@ -96,7 +96,7 @@ def test_a_changed_label_group_or_split_is_held_against_the_manifest(column, nam
     frame = pd.read_csv(task / "predictions.csv", dtype=str)
     frame.loc[5, column] = {"label": {"0": "1", "1": "0"}, "group": {}, "split": {"val": "test", "test": "val"}}[column].get(frame.loc[5, column], "nobody")
     frame.to_csv(task / "predictions.csv", index=False); restamp(task)
-    assert any(f"predictions.csv, {frame.loc[5, 'path']}: expected" in p and column in p for p in report.verify(tmp_path)[0])
+    assert any("predictions.csv, " in p and f"{frame.loc[5, 'path']}: expected" in p and column in p for p in report.verify(tmp_path)[0])
 
 
 def test_phantoms_are_neither_verified_nor_kept_as_results(copy, tmp_path):
