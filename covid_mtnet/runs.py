@@ -119,7 +119,7 @@ class Run:
         precision:str="float32", # Keras policy in force
     ):
         self.folder, self.task, self.profile, self.seed, self.precision = Path(out_dir), task, profile, seed, precision
-        self.began, self.sets, self.networks, self.phantom, self.shown, self.own, self.made_from = time.time(), {}, {}, False, [], None, provenance()
+        self.began, self.sets, self.networks, self.phantom, self.shown, self.trained, self.made_from = time.time(), {}, {}, False, [], None, provenance()
         self.folder.mkdir(parents=True, exist_ok=True)
         if any((self.folder / n).exists() for n in ("parameters.yaml", "metrics.json", "provenance.json")):
             for old in [p for name in ACCOUNT for p in self.folder.glob(name)]: old.unlink()
@@ -140,11 +140,11 @@ class Run:
         self.networks[f"{Path(other).name}/{name}"] = sha256(path)
         return path
 
-    def only(self,
+    def trains(self,
         *names:str, # Folders of its networks
     ):
-        "Name the networks of the run: what other parameters left in its folder is no part of the account."
-        self.own = names
+        "Name the networks that the run trains: what other parameters left in its folder is no part of the account."
+        self.trained = names
 
     def code(self,
         *modules:str, # Names of library modules
@@ -211,7 +211,7 @@ def _finish(self,
     "Write provenance.json: the run is whole."
     scale = 1 if sys.platform == "darwin" else 1024
     files = [p for p in sorted(self.folder.rglob("*")) if p.is_file() and p.suffix in (".json", ".csv", ".npz", ".png", ".svg", ".h5") and p.name != "trained.json"]
-    files = [p for p in files if p.suffix != ".h5" or self.own is None or p.relative_to(self.folder).parts[0] in self.own]
+    files = [p for p in files if p.suffix != ".h5" or self.trained is None or p.relative_to(self.folder).parts[0] in self.trained]
     note = dict(self.made_from, task=self.task, profile=self.profile, seed=self.seed, precision=self.precision, manifests=self.sets, networks=self.networks, phantom=self.phantom,
                 wall_seconds=round(time.time() - self.began, 1), peak_memory_mib=round(rusage.getrusage(rusage.RUSAGE_SELF).ru_maxrss * scale / 2 ** 20),
                 outputs={p.relative_to(self.folder).as_posix(): sha256(p) for p in files}, **extra)

@@ -83,7 +83,7 @@ def test_networks_that_other_parameters_left_are_neither_used_nor_passed_on(tmp_
     task = tmp_path / "covid_ct"
     for n in ("own", "own_seed1", "own_transfer"): (task / n).mkdir(parents=True); (task / n / "model.weights.h5").write_text(n)
     run = Run(task, "covid_ct", "tiny", 0)
-    run.only("own")
+    run.trains("own")
     run.finish()
     assert [p.as_posix() for p in weights.weight_files(task)] == ["own/model.weights.h5"] and len(list(task.glob("own*/*.h5"))) == 3
 
