@@ -237,7 +237,7 @@ def verify(
     results=None, # Folder of results; None: the project's
 )->tuple[list, int]: # Problems as sentences, and how many numbers were recomputed
     "Recompute every number of results/ and compare."
-    from covid_mtnet.evaluation import recompute
+    from covid_mtnet.recount import recompute
     folder, problems, count, known = Path(results) if results else resource("results"), [], 0, set(claims()["id"])
     if not folder.is_dir(): raise InputError(folder, "a folder of results", "nothing there")
     tasks = sorted(p for p in folder.glob("*/*") if p.is_dir())
@@ -260,7 +260,7 @@ def recount(
     task_dir, # Folder of one account
 )->int: # How many rows it has now
     "Write the rows that the stored predictions give, after a change to the way of counting."
-    from covid_mtnet.evaluation import recompute
+    from covid_mtnet.recount import recompute
     task_dir = Path(task_dir)
     for problem in _files(task_dir): raise InputError(task_dir, "files as provenance.json lists them", problem)
     metrics, made = (read_json(task_dir / f"{n}.json") for n in ("metrics", "provenance"))

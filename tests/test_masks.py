@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist
 
 from covid_mtnet import infection, masks
 from covid_mtnet.core import InputError, read_json, write_json
-from covid_mtnet.evaluation import recompute
+from covid_mtnet.recount import recompute
 from covid_mtnet.manifests import load
 
 NETWORK = dict(size=32, channels=1, width=1.0, skip="add")
