@@ -112,6 +112,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'covid_mtnet.data': { 'covid_mtnet.data._add_arguments': ('api/data.html#_add_arguments', 'covid_mtnet/data.py'),
                                   'covid_mtnet.data._bad_files': ('api/data.html#_bad_files', 'covid_mtnet/data.py'),
                                   'covid_mtnet.data._download_all': ('api/data.html#_download_all', 'covid_mtnet/data.py'),
+                                  'covid_mtnet.data._fetched': ('api/data.html#_fetched', 'covid_mtnet/data.py'),
                                   'covid_mtnet.data._here': ('api/data.html#_here', 'covid_mtnet/data.py'),
                                   'covid_mtnet.data._one': ('api/data.html#_one', 'covid_mtnet/data.py'),
                                   'covid_mtnet.data._pack_arguments': ('api/data.html#_pack_arguments', 'covid_mtnet/data.py'),

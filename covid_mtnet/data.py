@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from urllib.parse import quote
 
-from .core import InputError, data_root, progress, resource
+from .core import InputError, alone, data_root, progress, resource
 from .downloads import download, fetch_kaggle
 
 # %% ../nbs/api/26_data.ipynb #04f79c94
@@ -126,11 +126,19 @@ def fetch(
     **kwargs, # retries, timeout, wait of `downloads.Resumable`
 )->dict: # What `packs.pack` says, and the number of originals
     "Fetch the originals of a set and make its pack; call again to go on."
-    from covid_mtnet import manifests, packs
-    m, root, about = manifests.load(name), data_root(root), packs.describe_sets()[name]
-    folder = root / name / ORIGINALS
+    from covid_mtnet import manifests
+    m, root = manifests.load(name), data_root(root)
     if manifests.load(name, root).phantom: raise InputError(root / name, "a data root for real images", "phantoms of this set")
-    if len(_packed(m, root)) == len(m.members()) and not _bad_files(name, root)[0]: return {"set": name, "rows": len(m.files), "changed": 0, "missing": [], "already": True}
+    whole = lambda: len(_packed(m, root)) == len(m.members()) and not _bad_files(name, root)[0]
+    if not whole():
+        with alone(root / name): # Who waited finds the set here
+            if not whole(): return _fetched(m, root, mirror, kaggle, workers, **kwargs)
+    return {"set": name, "rows": len(m.files), "changed": 0, "missing": [], "already": True}
+
+
+def _fetched(m, root, mirror, kaggle, workers, **kwargs):
+    from covid_mtnet import packs
+    name, about, folder = m.name, packs.describe_sets()[m.name], root / m.name / ORIGINALS
     if kaggle:
         if not about.get("kaggle"): raise InputError(name, "a set that Kaggle has", "none; fetch it without --kaggle")
         return {"set": name} | packs.pack(name, fetch_kaggle(about["kaggle"], name, root), root, other_version=True, force=True)

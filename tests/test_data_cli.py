@@ -1,5 +1,6 @@
 "`covid-mtnet data` on small roots, with a real server for the originals."
 import argparse, io, json, os, shutil, sys, threading, time, types, zipfile
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
@@ -98,6 +99,13 @@ def test_fetch_goes_on_with_what_is_missing(run, github, tmp_path, monkeypatch):
     github.faults = {}; github.asked.clear()
     code, text = run("fetch", "lung_seg_ct", "--data", root)
     assert code == 0 and sorted(github.asked) == ["a/lungs/c0ffee/ct/train/s 3.tif", "a/lungs/c0ffee/ct/train/s 4.tif", "a/lungs/c0ffee/ct/train_label/s 5.tif"]
+
+
+def test_two_who_fetch_one_set_fetch_it_once(github, tmp_path):
+    root = tmp_path / "root"; root.mkdir()
+    with ThreadPoolExecutor(2) as pool: got = list(pool.map(lambda _: data.fetch("lung_seg_ct", root, github.url), range(2)))
+    assert sorted(g.get("already", False) for g in got) == [False, True] and len(github.asked) == 24
+    assert data.verify(["lung_seg_ct"], root)[0]["bad"] == []
 
 
 def test_fetch_notices_a_damaged_original(run, github, tmp_path):
