@@ -13,6 +13,7 @@ from fractions import Fraction
 import pandas as pd
 
 from .core import resource
+from .evaluation import said
 
 # %% ../nbs/api/82_claims.ipynb #07e2aeb1
 def attainable(
@@ -121,11 +122,6 @@ def claims_table(
 def _beyond(): return pd.read_csv(resource("config", "beyond.csv"), dtype=str, keep_default_na=False)
 
 
-def _said(row, digits):
-    value, low, high = (f"{row[k]:.{digits}f}".replace("-", "−") for k in ("value", "low", "high"))
-    return f"{value} ({low}{' to ' if row['low'] < 0 else '–'}{high}), n = {row['n']}"
-
-
 def beyond_table(
     runs:dict, # Task -> metrics.json, as a dict
 )->pd.DataFrame: # about, question, task, the paper's way, ours, profile; questions of tasks that have run, numbered as in beyond.csv
@@ -134,8 +130,8 @@ def beyond_table(
     for q in _beyond().reset_index().to_dict("records"):
         m = runs.get(q["task"])
         rows = {r["id"]: r for r in m["rows"]} if m else {}
-        said = lambda id: _said(rows[id], q["digits"]) if id in rows else ""
-        if q["ours"] in rows: out.append({"index": q["index"], "about": q["about"], "question": q["question"], "task": q["task"], "the paper's way": said(q["paper_way"]), "ours": said(q["ours"]), "profile": m.get("profile", ""), "phantom": bool(m.get("phantom"))})
+        answer = lambda id: said(rows[id], q["digits"]) if id in rows else ""
+        if q["ours"] in rows: out.append({"index": q["index"], "about": q["about"], "question": q["question"], "task": q["task"], "the paper's way": answer(q["paper_way"]), "ours": answer(q["ours"]), "profile": m.get("profile", ""), "phantom": bool(m.get("phantom"))})
     return pd.DataFrame(out, columns=["index", "about", "question", "task", "the paper's way", "ours", "profile", "phantom"]).set_index("index")
 
 

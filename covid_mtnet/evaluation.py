@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['UNITS', 'TITLES', 'NAMES', 'EVIDENCE', 'wilson', 'resamples', 'interval', 'drawn_over', 'with_interval', 'fewer',
-           'confusion', 'ratios', 'auc', 'roc_band', 'choose_threshold', 'title', 'classification_rows',
+           'span', 'said', 'confusion', 'ratios', 'auc', 'roc_band', 'choose_threshold', 'title', 'classification_rows',
            'comparison_rows', 'protocol_rows', 'evidence_rows', 'write_evidence', 'seed_rows', 'timing_rows',
            'fact_rows', 'write_predictions', 'read_predictions', 'whole']
 
@@ -83,6 +83,23 @@ def fewer(
     "The images of the class with fewer groups: what an area under the curve, F1 or a balanced accuracy of 1 rests on at least."
     y, groups = np.asarray(y), pd.Series(groups).astype(str).to_numpy()
     return y == min((0, 1), key=lambda c: len(set(groups[y == c])))
+
+# %% ../nbs/api/60_evaluation.ipynb #35070fe4
+def span(
+    row, # Row with low and high
+    digits:int=4, # Digits after the point
+)->str: # Such as 0.12–0.34
+    "An interval in writing."
+    low, high = (f"{row[k]:.{digits}f}".replace("-", "−") for k in ("low", "high"))
+    return f"{low}{' to ' if low.startswith('−') else '–'}{high}"
+
+
+def said(
+    row, # Row with value, low, high and n
+    digits:int=4, # Digits after the point
+)->str: # Such as 0.23 (0.12–0.34), n = 20
+    "A number in writing, with its interval and its n."
+    return f"{row['value']:.{digits}f} ({span(row, digits)}), n = {row['n']}".replace("-", "−")
 
 # %% ../nbs/api/60_evaluation.ipynb #1ec8d151
 def confusion(

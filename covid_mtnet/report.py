@@ -16,6 +16,7 @@ import yaml
 
 from .claims import beyond_table, claims, claims_table, figure_list, headlines
 from .core import InputError, atomic_path, read_json, resource, sha256, write_json, write_text
+from .evaluation import span
 from .graph import find, load_profile
 from .runs import anywhere, stored_rows
 
@@ -58,7 +59,7 @@ def spread(
         for i in wanted:
             same = [r for m in runs for r in m["rows"] if r["id"] == i and r.get("low") is not None]
             values = [r["value"] for r in same]
-            if len(same) > 1: out.append(dict(task=base, name=same[0]["name"], n=same[0]["n"], mean=float(np.mean(values)), sd=float(np.std(values, ddof=1)), each="; ".join("{value:.4f} ({low:.4f}–{high:.4f})".format(**r) for r in same)))
+            if len(same) > 1: out.append(dict(task=base, name=same[0]["name"], n=same[0]["n"], mean=float(np.mean(values)), sd=float(np.std(values, ddof=1)), each="; ".join(f"{r['value']:.4f} ({span(r)})" for r in same)))
     return out
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 import yaml
 
 from .core import InputError, atomic_path, cache_dir, progress, read_json, resource, sha256, write_text
+from .evaluation import span
 
 # %% ../nbs/api/79_weights.ipynb #074a466e
 def half(
@@ -75,7 +76,7 @@ def card(
     mine = prefix(names[0]) if metrics.get("kind") == "protocols" else ""
     told = ("network.known.", "network.completed.", "healthy.percent") if metrics.get("kind") == "infection" else ("test", "external")
     rows = [r for r in metrics["rows"] if r.get("low") is not None and r["id"].startswith(mine) and any(k in r["id"] for k in told)][:40]
-    table = "\n".join(f"| {r['name']} | {r['value']:.4f} | {r['low']:.4f}–{r['high']:.4f} | {r['n']} |" for r in rows)
+    table = "\n".join(f"| {r['name']} | {r['value']:.4f} | {span(r)} | {r['n']} |" for r in rows).replace("| -", "| −")
     settings = ", ".join(f"{k} {given[k]}" for k in ("size", "width", "epochs", "batch", "rate", "seed") if k in given)
     said = "The numbers are of the whole cross-validation, each image by the network of a fold that it was not in; the mean of those passed on was not measured." if names[0].startswith("fold") else "Numbers without a seed in their name are of their mean."
     several = f"- Networks passed on: {', '.join(names)}. {said}\n" if len(names) > 1 else ""

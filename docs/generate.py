@@ -16,6 +16,7 @@ from fastcore.docments import docments
 
 from covid_mtnet import claims, manifests, packs, report, weights
 from covid_mtnet.core import read_json, write_text
+from covid_mtnet.evaluation import span
 from covid_mtnet.graph import load_profile
 
 TOP = Path(__file__).resolve().parents[1]
@@ -33,7 +34,8 @@ def plain(value):
 
 def unbroken(text):
     "An interval, and n with its number, each on one line of a narrow column."
-    return re.sub(r"(?<=\d)–(?=-?\d)", "\u2060–\u2060", re.sub(r"\bn = (?=\d)", "n\u00a0=\u00a0", text))
+    for pattern, kept in ((r"\bn = (?=\d)", "n\u00a0=\u00a0"), (r"(?<=\d)–(?=\d)", "\u2060–\u2060"), (r"(?<=\d) to (?=−?\d)", "\u00a0to\u00a0")): text = re.sub(pattern, kept, text)
+    return text
 
 
 def table(columns, rows):
@@ -142,14 +144,13 @@ def lesson(notebook, out):
 
 # Results
 
-def number(row, key):
-    v = row.get(key)
-    return "" if v is None else f"{v:,}" if isinstance(v, int) else f"{v:.4f}"
+def number(row):
+    v = row.get("value")
+    return "" if v is None else f"{v:,}" if isinstance(v, int) else f"{v:.4f}".replace("-", "−")
 
 
 def numbers(rows):
-    spread = lambda r: f"{number(r, 'low')}–{number(r, 'high')}" if r.get("low") is not None else ""
-    return table(("number", "value", "95 % interval", "n", "method"), [(f"{r['name']}{', ' + r['unit'] if r.get('unit') else ''}", number(r, "value"), spread(r), r.get("n") or "", r["method"]) for r in rows])
+    return table(("number", "value", "95 % interval", "n", "method"), [(f"{r['name']}{', ' + r['unit'] if r.get('unit') else ''}", number(r), span(r) if r.get("low") is not None else "", r.get("n") or "", r["method"]) for r in rows])
 
 
 def accounts(task):
@@ -288,7 +289,7 @@ def model_card(name, out):
     tasks = {t: v for t, v in load_profile("paper")["tasks"].items() if "of" not in v}
     found = {(p, t): read_json(d / "metrics.json") for t in tasks for p, d in accounts(t).items()}
     rows = [(t, p, r) for (p, t), m in found.items() if used_in(t, name) for r in m["rows"] if r.get("low") is not None and chosen(name, r["id"])]
-    reached = [(f"[{t}](../{task_pages()[t]})", p, r["name"], number(r, "value"), f"{number(r, 'low')}–{number(r, 'high')}", r["n"]) for t, p, r in rows]
+    reached = [(f"[{t}](../{task_pages()[t]})", p, r["name"], number(r), span(r), r["n"]) for t, p, r in rows]
     trained = [(f"[{t}](../{task_pages()[t]})", ", ".join(f"[{s}](../data/{s}.md)" for s in tasks[t]["data"])) for t in tasks if "history.csv" in tasks[t]["outputs"] and used_in(t, name)]
     text = text_of(TOP / "docs" / "models" / f"{name}.md").split("<!-- facts -->")
     write_text(out / "models" / f"{name}.md", text[0] + raw_table(("fact", "value"), facts) + "\n\n## Trained and tested on\n\n" + table(("task", "data"), trained) + "\n\n## What it reached\n\n" + NOT_A_DIAGNOSIS + " On real images; n and a 95 % interval beside every number.\n\n"
