@@ -97,20 +97,22 @@ def _unpacked(data, name):
     with _or_say(name, f"a whole DICOM image in a compression that can be read here ({syntax})"): return header, *_frames(header, name)
 
 # %% ../nbs/api/11_volumes.ipynb #240c4439
+def _looked_up(header, table, values):
+    "The values behind a LUT of 8 to 16 bits, stored as numbers or as bytes."
+    (n, first, bits), data = map(int, table.LUTDescriptor), table.LUTData
+    if isinstance(data, bytes): data = np.frombuffer(data, np.uint8 if bits == 8 and len(data) <= (n or 2 ** 16) + 1 else "<u2" if header.file_meta.TransferSyntaxUID.is_little_endian else ">u2")
+    return np.asarray(data, np.float32)[:n or 2 ** 16][np.clip(np.asarray(values, np.int64) - first, 0, (n or 2 ** 16) - 1)]
+
+
 def _measured(header, stored, frame):
     "The values of a frame behind the modality LUT, and whether the file has one."
-    from pydicom import Dataset
-    from pydicom.pixels import apply_modality_lut
-    own, found = Dataset(), {n: _tag(header, n, frame) for n in ("ModalityLUTSequence", "RescaleSlope", "RescaleIntercept")}
-    if found["ModalityLUTSequence"]: own.ModalityLUTSequence = found["ModalityLUTSequence"]
-    elif found["RescaleSlope"] is not None or found["RescaleIntercept"] is not None:
-        own.RescaleSlope, own.RescaleIntercept = (d if found[n] is None else found[n] for n, d in (("RescaleSlope", 1), ("RescaleIntercept", 0)))
-    return np.asarray(apply_modality_lut(stored, own), np.float32), len(own) > 0
+    lut, slope, intercept = (_tag(header, n, frame) for n in ("ModalityLUTSequence", "RescaleSlope", "RescaleIntercept"))
+    if lut: return _looked_up(header, lut[0], stored), True
+    return np.asarray(stored * float(1 if slope is None else slope) + float(intercept or 0), np.float32), slope is not None or intercept is not None
 
 
 def _shown(header, values, units):
     "The values, by the VOI LUT if there is one and it takes no units away, and the two that become 0 and 1; None without a stated window."
-    from pydicom.pixels import apply_voi
     first = lambda v: float(v if np.isscalar(v) or not hasattr(v, "__len__") else v[0])
     try: centre, width = (first(_tag(header, n)) for n in ("WindowCenter", "WindowWidth"))
     except (TypeError, ValueError, IndexError): centre = width = 0. # Absent or blank
@@ -119,7 +121,7 @@ def _shown(header, values, units):
         middle, half = (centre, width / 2) if exact else (centre - .5, (width - 1) / 2)
         return values, (middle - half, middle + half)
     if units or not header.get("VOILUTSequence"): return values, None
-    return apply_voi(values.astype(np.int32), header).astype(np.float32), (0., 2. ** int(header.VOILUTSequence[0].LUTDescriptor[2]) - 1)
+    return _looked_up(header, header.VOILUTSequence[0], values), (0., 2. ** int(header.VOILUTSequence[0].LUTDescriptor[2]) - 1)
 
 # %% ../nbs/api/11_volumes.ipynb #843f52fa
 def upright(
@@ -156,10 +158,11 @@ def _steps(places, where):
 
 # %% ../nbs/api/11_volumes.ipynb #4bb9c2d0
 def _known(header, name, stored, measured):
-    "What is known of a file, apart from its geometry."
+    "What is known of a file, apart from its geometry. MONOCHROME1 says how grey values are shown, and so nothing about HU."
     modality, patient = _modality(header), str(header.get("PatientID") or "").strip()
+    unit = "HU" if modality == "ct" and measured else "stored"
     bits, signed = int(header.get("BitsStored", 16)), int(header.get("PixelRepresentation", 0))
-    return dict(format="DICOM", mode=str(header.PhotometricInterpretation), inverted=header.PhotometricInterpretation == "MONOCHROME1", modality=modality, unit="HU" if modality == "ct" and measured else "stored",
+    return dict(format="DICOM", mode=str(header.PhotometricInterpretation), inverted=header.PhotometricInterpretation == "MONOCHROME1" and unit != "HU", modality=modality, unit=unit,
                 patient=patient or None, series=str(header.get("SeriesInstanceUID") or "") or None, range=(-2 ** (bits - 1), 2 ** (bits - 1) - 1) if signed else (0, 2 ** bits - 1), plane=None, spacing=None, missing=0)
 
 
@@ -219,7 +222,7 @@ def decode_dicom(
         return _ordered(values, padding, header, info | dict(missing=missing), places, [_numbers(header, "ImagePositionPatient", 3, i) for i in range(len(values))], step or abs((_numbers(header, "SpacingBetweenSlices", 1) or (0.,))[0]) or None)
 
 # %% ../nbs/api/11_volumes.ipynb #74b17467
-TAGS = ["SeriesInstanceUID", "Rows", "Columns", "ImageOrientationPatient", "ImagePositionPatient", "InstanceNumber", "Modality", "SOPClassUID", "NumberOfFrames"]
+TAGS = ["SeriesInstanceUID", "StudyInstanceUID", "PatientID", "Rows", "Columns", "ImageOrientationPatient", "ImagePositionPatient", "InstanceNumber", "Modality", "SOPClassUID", "NumberOfFrames"]
 
 
 def _header(path):
@@ -231,10 +234,15 @@ def _header(path):
     except Exception: return None
 
 
-def _direction(header):
-    "The orientation of a slice without the noise of its last digits; None where it is not stated."
-    numbers = _numbers(header, "ImageOrientationPatient", 6)
-    return numbers and tuple(round(v, 3) for v in numbers)
+def _direction(header): return _numbers(header, "ImageOrientationPatient", 6)
+
+
+def _parallel(a, b):
+    "Are two directions the same, but for the noise of their last digits?"
+    return a == b or None not in (a, b) and np.abs(np.subtract(a, b)).max() < 1e-3
+
+
+def _scan(header): return tuple(str(header.get(k) or "").strip() for k in ("SeriesInstanceUID", "StudyInstanceUID", "PatientID")) # Those of two patients may share a series number
 
 
 def _family(path):
@@ -242,7 +250,7 @@ def _family(path):
     header = _header(path)
     try:
         if header is None or _modality(header) != "ct" or int(header.get("NumberOfFrames") or 1) > 1 or not header.get("SeriesInstanceUID") or _place(header) is None: return None
-        return str(header.SeriesInstanceUID), int(header.Rows), int(header.Columns), _direction(header)
+        return (*_scan(header), int(header.Rows), int(header.Columns)), _direction(header)
     except Exception: return None
 
 
@@ -250,9 +258,13 @@ def group_series(
     paths, # Files of any kind
 )->list: # Lists of paths: the slices of one scan, or one file; in the order of the first path of each
     "Put the slices of a scan together."
-    groups = {}
-    for p in paths: groups.setdefault(_family(p) or p, []).append(p)
-    return list(groups.values())
+    groups, known = [], {}
+    for p in paths:
+        family, direction = _family(p) or (p, None)
+        group = next((g for d, g in known.setdefault(family, []) if _parallel(d, direction)), None)
+        if group is None: groups.append(group := []); known[family].append((direction, group))
+        group.append(p)
+    return groups
 
 # %% ../nbs/api/11_volumes.ipynb #5197c63b
 def decode_series(
@@ -262,8 +274,8 @@ def decode_series(
     where, parts = Path(paths[0]).parent, []
     for p in paths:
         with _or_say(p, "a DICOM header that fits its image"): parts.append(_dicom(Path(p).read_bytes(), p))
-    families = {(i["series"], v.shape[1:], i["unit"], _direction(h)) for v, _, h, i in parts}
-    if len(families) > 1 or any(len(v) > 1 for v, *_ in parts): raise InputError(where, "slices of one scan: one series, size and direction", f"{len(families)} kinds in {len(parts)} files")
+    families = {(*_scan(h), v.shape[1:], i["unit"], _parallel(_direction(h), _direction(parts[0][2]))) for v, _, h, i in parts}
+    if len(families) > 1 or any(len(v) > 1 for v, *_ in parts): raise InputError(where, "slices of one scan: one patient, series, size and direction", f"{len(families)} kinds in {len(parts)} files")
     places, (_, _, header, info) = [_place(h) for _, _, h, _ in parts], parts[0]
     if None in places: raise InputError(where, "a position in every slice", f"{places.count(None)} of {len(places)} without")
     step, missing = _steps(sorted(places), where)

@@ -74,7 +74,7 @@ def test_the_same_film_is_the_same_in_every_form(kind):
 
 SLICES = {"signed": dicom(HU, **SLICE), "unsigned": dicom((HU + 1024).astype(np.uint16), **SLICE | dict(RescaleIntercept=-1024)), "slope": dicom((HU // 2).astype(np.int16), **SLICE | dict(RescaleSlope=2)),
           "RLE": dicom(HU, syntax=RLELossless, **SLICE), "JPEG 2000": dicom((HU + 1024).astype(np.uint16), syntax=JPEG2000Lossless, BitsStored=12, **SLICE | dict(RescaleIntercept=-1024)),
-          "MONOCHROME1": dicom(-HU, photometric="MONOCHROME1", **SLICE | dict(RescaleIntercept=-600)), "turned": dicom(np.ascontiguousarray(HU[::-1, ::-1]), **SLICE | dict(ImageOrientationPatient=[-1, 0, 0, 0, -1, 0])),
+          "MONOCHROME1": dicom(HU, photometric="MONOCHROME1", **SLICE), "turned": dicom(np.ascontiguousarray(HU[::-1, ::-1]), **SLICE | dict(ImageOrientationPatient=[-1, 0, 0, 0, -1, 0])),
           "transposed": dicom(np.ascontiguousarray(HU.T), **SLICE | dict(ImageOrientationPatient=[0, 1, 0, 1, 0, 0], PixelSpacing=[.8, .7])),
           "NIfTI": canonical(HU[None]), "NIfTI 2": nifti(HU.T[..., None], np.diag([-.8, -.7, 3, 1]), nib.Nifti2Image), "NIfTI, flat": nifti(HU.T, np.diag([-.8, -.7, 3, 1])), "gz": gzip.compress(canonical(HU[None].astype(np.float32)))}
 
@@ -121,11 +121,26 @@ def test_padding_is_background():
     assert (read_image(dicom(low, "DX", BitsStored=12, PixelPaddingValue=20, PixelPaddingRangeLimit=0)).pixels[:, :5] == 0).all()
 
 
-def test_a_voi_curve_and_a_window_that_shows_nothing():
+@pytest.mark.parametrize("table", ["VOILUTSequence", "ModalityLUTSequence"])
+@pytest.mark.parametrize("bits", [8, 9, 12, 16])
+@pytest.mark.parametrize("vr", ["OW", "US"])
+def test_a_table_of_any_depth(table, bits, vr):
+    curve, values = pydicom.Dataset(), ((2 ** bits - 1) * (np.arange(4096) / 4095) ** 2).astype(np.uint16)
+    curve.add_new("LUTDescriptor", "US", [4096, 0, bits])
+    curve.add_new("LUTData", vr, values.tobytes() if vr == "OW" else values.tolist())
+    curve.ModalityLUTType = "US"
+    image = read_image(dicom(TWELVE, "DX", BitsStored=12, **{table: [curve]}))
+    assert np.abs((image.pixels if table == "VOILUTSequence" else (image.pixels * (image.info["high"] - image.info["low"]) + image.info["low"]) / (2 ** bits - 1)) - RAMP ** 2).max() < 1.1 / 2 ** min(bits, 10)
+
+
+def test_a_table_of_bytes():
     curve = pydicom.Dataset()
-    curve.add_new("LUTDescriptor", "US", [4096, 0, 16])
-    curve.add_new("LUTData", "OW", (65535 * (np.arange(4096) / 4095) ** 2).astype(np.uint16).tobytes())
-    assert np.abs(read_image(dicom(TWELVE, "DX", BitsStored=12, VOILUTSequence=[curve])).pixels - RAMP ** 2).max() < 1e-3
+    curve.add_new("LUTDescriptor", "US", [4096, 0, 8])
+    curve.add_new("LUTData", "OW", (255 * (np.arange(4096) / 4095) ** 2).astype(np.uint8).tobytes())
+    assert np.abs(read_image(dicom(TWELVE, "DX", BitsStored=12, VOILUTSequence=[curve])).pixels - RAMP ** 2).max() < 1.1 / 255
+
+
+def test_a_window_that_shows_nothing():
     assert np.abs(read_image(dicom(TWELVE, "DX", BitsStored=12, WindowCenter=50000, WindowWidth=10)).pixels - RAMP).max() < 1e-3
 
 
@@ -182,6 +197,15 @@ def test_a_series_whose_direction_is_written_with_noise(tmp_path):
     scan = write_series(tmp_path / "scan")
     (scan / "IM1").write_bytes(dicom(STACK[0], **SLICE | dict(ImagePositionPatient=[0, 0, 0], InstanceNumber=1, ImageOrientationPatient=[1, 0, 0, 0, .999999, 0])))
     assert len(group_series(sorted(scan.iterdir()))) == 1 and read_image(scan).pixels.shape == (4, 40, 48)
+    edge = tmp_path / "edge"; edge.mkdir()
+    for n in range(4): (edge / f"{n}").write_bytes(dicom(STACK[n], **SLICE | dict(ImagePositionPatient=[0, 0, 3 * n], ImageOrientationPatient=[1, .0005 + (-1) ** n * 1e-7, 0, 0, 1, 0])))
+    assert len(group_series(sorted(edge.iterdir()))) == 1 and read_image(edge).pixels.shape == (4, 40, 48)
+
+
+def test_two_patients_are_two_scans_whatever_their_series_is_called(tmp_path):
+    one, other = write_series(tmp_path / "a"), write_series(tmp_path / "b", PatientID="B2")
+    assert [len(g) for g in group_series([*sorted(one.iterdir()), *sorted(other.iterdir())])] == [4, 4]
+    with pytest.raises(InputError, match="one patient"): read_image([*one.iterdir(), *other.iterdir()])
 
 
 def test_a_series_with_a_gap_a_repetition_or_a_broken_slice(tmp_path):
