@@ -80,7 +80,7 @@ def store(
     "Put a case aside."
     said = {k: v for k, v in vars(case).items() if k not in ("pixels", "lungs", "evidence")}
     with atomic_path(path) as tmp, open(tmp, "wb") as f:
-        np.savez_compressed(f, pixels=to_uint8(case.pixels), lungs=np.packbits(case.lungs, axis=-1), evidence=case.evidence.astype(np.float16), said=json.dumps(said))
+        np.savez_compressed(f, pixels=to_uint8(case.pixels), lungs=np.packbits(case.lungs, axis=-1), evidence=case.evidence.astype(np.float32), said=json.dumps(said))
 
 
 def stored(

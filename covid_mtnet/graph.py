@@ -180,10 +180,10 @@ def only_one(
         yield
 
 
-def _snakemake(profile, runs, data, cores, targets, extra):
-    config = [f"profile={profile}", f"runs={runs}"] + ([f"data={data}"] if data else [])
+def _snakemake(profile, runs, data, folder, cores, targets, extra):
+    write_json(config := folder.resolve() / ".snakemake.json", dict(profile=str(profile), runs=str(runs), data=str(data or ""))) # On a command line Snakemake makes a number of a folder named 2026.10
     return [sys.executable, "-m", "snakemake", "--snakefile", str(resource("Snakefile")), "--cores", str(cores), "--keep-going", "--nolock", "--rerun-incomplete",
-            "--rerun-triggers", "mtime", "input", "--quiet", "all", "--config", *config, *extra, "--", *targets]
+            "--rerun-triggers", "mtime", "input", "--quiet", "all", "--configfile", str(config), *extra, "--", *targets]
 
 # %% ../nbs/api/84_graph.ipynb #387d6804
 def reproduce(
@@ -201,6 +201,7 @@ def reproduce(
     for t in only:
         if t not in p["tasks"]: raise InputError("--only", f"one of {', '.join(p['tasks'])}" + _near(t, p["tasks"]), t)
     root, folder = None if p["phantoms"] else data_root(data), Path(runs) / p["name"]
+    if {*"{}"} & {*str(runs)}: raise InputError("--runs", "a folder without { and }, which Snakemake takes for wildcards", runs)
     if root: os.environ["COVID_MTNET_DATA"] = str(root)
     with only_one(folder):
         made = rules(profile, runs, root)
@@ -209,7 +210,7 @@ def reproduce(
         if root: _there(sorted({s for t in due for s in p["tasks"][t]["data"]}), root)
         if dry_run or not due: return 0 if dry_run else _report(profile, p, folder, runs, True)
         with open(folder / "snakemake.log", "w") as log:
-            done = subprocess.run(_snakemake(profile, runs, root, cores or os.cpu_count(), list(only) or ["all"], extra), stderr=log).returncode == 0
+            done = subprocess.run(_snakemake(profile, runs, root, folder, cores or os.cpu_count(), list(only) or ["all"], extra), stderr=log).returncode == 0
         left = pending(made, only or list(made))
         if not done and not left: print(f"Snakemake failed; its log: {folder / 'snakemake.log'}")
         return _report(profile, p, folder, runs, done and not left)

@@ -124,7 +124,7 @@ def agreement_rows(
     alike = (wrong + wrong_too - (one ^ other).sum(1)) / 2
     w, (split,) = resamples(first["group"]), first["split"].unique()
     base = dict(n=len(first), unit="", method=f"95 % bootstrap over {drawn_over(first['group'])}")
-    return [dict(id=f"{split}.agreement.dice", name=f"{title(split)} Dice between {models[0]} and {models[1]}, {output}, mean over images", **interval(weighted_mean(2 * (one & other).sum(1) / np.maximum(one.sum(1) + other.sum(1), 1), w)), **base),
+    return [dict(id=f"{split}.agreement.dice", name=f"{title(split)} Dice between {models[0]} and {models[1]}, {output}, mean over images", **interval(weighted_mean(overlaps(dict(tp=(one & other).sum(1), fp=(other & ~one).sum(1), fn=(one & ~other).sum(1), tn=(~one & ~other).sum(1)))["dice"], w)), **base),
             dict(id=f"{split}.agreement.shared", name=f"{title(split)} share of the wrong pixels of {models[0]} that {models[1]} has wrong too, {output}, pooled", **interval((w @ alike) / np.maximum(w @ wrong, 1)), **base)]
 
 # %% ../nbs/api/62_masks.ipynb #cc8babad

@@ -15,7 +15,7 @@ from PIL import Image
 
 from .core import InputError, atomic_path, files_below, progress, read_json, resource, sha256, write_json
 from .downloads import extract, git_blob
-from .images import read_image
+from .images import read_image, read_mask
 from .manifests import COLUMNS, NUMBERS, SETS, joined, load, split_groups
 
 # %% ../nbs/api/24_packs.ipynb #dc552618
@@ -433,6 +433,11 @@ def _measure(p, folder, bad):
     return {"path": p.relative_to(folder).as_posix(), "sha256": sha256(data), "bytes": len(data), "width": size[0], "height": size[1]}
 
 # %% ../nbs/api/24_packs.ipynb #9342dfbb
+def _is_mask(p, folder, bad):
+    try: read_mask(p)
+    except InputError as e: bad.append(f"{p.relative_to(folder).as_posix()} ({e.found})")
+
+
 def _match_masks(rows, folder, bad):
     "Pair masks with images by stem; a stem without its partner is an error that names it."
     stems = {Path(r["path"]).relative_to("images").with_suffix("").as_posix(): r for r in rows}
@@ -447,6 +452,7 @@ def _match_masks(rows, folder, bad):
         if odd: raise InputError(folder / sub, "one mask per image with the same stem", "; ".join(odd[:10]) + (f" and {len(odd) - 10} more" if len(odd) > 10 else ""))
         for s, p in masks.items():
             got = _measure(p, folder, bad)
+            if column != "label_map" and got["width"]: _is_mask(p, folder, bad)
             if (got["width"], got["height"]) != (stems[s]["width"], stems[s]["height"]): bad.append(f"{got['path']} ({got['width']}x{got['height']}, its image {stems[s]['width']}x{stems[s]['height']})")
             stems[s] |= {column: got["path"], f"{column}_sha256": got["sha256"]}
 

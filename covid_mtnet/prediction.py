@@ -31,7 +31,7 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ".ima", "
 
 def _is_picture(path):
     if path.name.lower().endswith(ENDINGS): return True
-    if path.suffix or path.name.upper() == "DICOMDIR": return False
+    if not path.suffix[1:].isdigit() and path.suffix or path.name.upper() == "DICOMDIR": return False # The last number of a UID is no suffix
     try:
         with open(path, "rb") as f: return kind_of(f.read(352)) == "DICOM"
     except OSError: return False
@@ -105,6 +105,14 @@ def weights_folder(
 TTA = dict(rotate=5, shift=.04, zoom=.05, stretch=.15, gamma=.2, contrast=.2) # Views of a classifier, as in the run notebooks
 
 
+def _given(path):
+    "The parameters of a run."
+    try: given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as e: raise InputError(path, "the parameters of a run, as YAML", " ".join(str(e).split())[:200]) from None
+    if not isinstance(given, dict): raise InputError(path, "the parameters of a run, as YAML", type(given).__name__)
+    return given
+
+
 class Networks:
     "The networks of a weights folder."
     def __init__(self,
@@ -112,7 +120,7 @@ class Networks:
     ):
         self.folder, self.built, self.arrays = Path(folder), {}, {}
         self.files = {t: f for l, i, c in TASKS.values() for t in (l, i, *c) if (f := _weights_of(self.folder / t))}
-        self.given = {t: yaml.safe_load((self.folder / t / "parameters.yaml").read_text(encoding="utf-8")) for t in self.files}
+        self.given = {t: _given(self.folder / t / "parameters.yaml") for t in self.files}
         self.metrics = {t: read_json(self.folder / t / "metrics.json") for t in self.files}
         self.hashes = {t: {p.relative_to(self.folder).as_posix(): sha256(p) for p in f} for t, f in self.files.items()}
         self.phantom = any(m.get("phantom") for m in self.metrics.values())
@@ -318,8 +326,10 @@ def _modality(info, asked, where):
     raise InputError(where, "`--modality xray` or `--modality ct`, for the file does not say which it is", "neither")
 
 # %% ../nbs/api/88_prediction.ipynb #2d114a6a
-def _in_hu(image):
-    "Signed values of a TIFF file that go down to the air's: by the rule of `volumes`, CT in HU."
+def _in_hu(image, asked):
+    "Make CT of a TIFF file that holds HU: signed values down to the air's, and no further where nobody says that it is CT."
+    least = image.info["value_min"]
+    if image.info["format"] != "TIFF" or asked == "xray" or least > -500 or asked is None and least < -4096: return
     low, high = image.info["low"], image.info["high"]
     image.pixels = clip_scale(image.pixels * (high - low) + low, *WINDOWS["network"])
     image.info |= dict(modality="ct", unit="HU")
@@ -329,7 +339,7 @@ def _read(look, options):
     "Read a case and say what speaks against it."
     where = look.files[0] if len(look.files) == 1 else look.files[0].parent
     look.image = read_image(look.files if len(look.files) > 1 else look.files[0])
-    if look.image.info["format"] == "TIFF" and look.image.info["value_min"] <= -500: _in_hu(look.image)
+    _in_hu(look.image, options["modality"])
     info, (depth, *shape) = look.image.info, look.pixels.shape
     modality, said = _modality(info, options["modality"], where)
     known = modality in TASKS
@@ -542,7 +552,7 @@ class Predictions:
     def patients(self):
         "A row per patient and modality, over the scored cases: means, and the range of the percentage. Who the patient is says DICOM, or the pattern `patient`; nobody else."
         known = self.table.reindex(columns=["patient", "modality", "status", "case", "percent"] if not self.answers else self.table.columns)
-        known = known[(known["patient"].fillna("") != "") & known["status"].isin(["scored", "flagged"])]
+        known = known[known["patient"].notna() & (known["patient"] != "") & known["status"].isin(["scored", "flagged"])]
         rows = []
         for (patient, modality), part in known.groupby(["patient", "modality"]):
             good = part[part["status"] == "scored"]
@@ -638,7 +648,7 @@ def predict(
     "Classes, lungs, infected region and percentage of new pictures. Research use, not a diagnosis."
     options = dict(modality=modality, method=method, patient=patient, anyway=anyway)
     _options(modality, method, patient)
-    networks, out = _taken_up(weights_folder(weights)), out and _writable(Path(out))
+    networks, out = _taken_up(weights_folder(weights)), None if out is None else _writable(Path(out))
     found, failed = sources(paths, out)
     code = [sha256(p) for p in sorted(library().glob("*.py"))]
     looks = _each(lambda l: setattr(l, "key", digest(code, networks.hashes, networks.given, networks.metrics, options, [(str(f), sha256(f)) for f in l.files], l.name)), [_Look(n, f, "") for n, f in found], failed)
@@ -681,6 +691,7 @@ def main(
     a, # Parsed arguments: paths, out, weights, modality, method, patient, anyway
 )->int: # Exit code: 1 where a file failed
     "covid-mtnet predict."
+    if not a.out: raise InputError("--out", "a folder", "nothing")
     got = predict(a.paths, a.out, a.weights, a.modality, a.method, a.patient, a.anyway)
     print(BANNER)
     for n in dict.fromkeys(n for x in got.answers for n in x["notes"] if n.startswith("no finished run")): print(n)

@@ -225,6 +225,19 @@ def test_add_registers_a_folder(run, tmp_path):
     assert code == 1 and "images/b/p0_1.png" in text and "images/b/p0_3.png" in text and "infection_masks/a/p0_0.png (9x9, its image 40x30)" in text
 
 
+def test_add_takes_no_map_of_labels_for_a_mask(run, tmp_path):
+    src, root = tmp_path / "src", tmp_path / "root"; root.mkdir()
+    lungs = np.zeros((30, 40), np.uint8); lungs[:, 5:15], lungs[:, 25:35] = 1, 2
+    for sub in ("images", "lung_masks", "label_maps"): (src / sub).mkdir(parents=True)
+    for n in range(6):
+        (src / "images" / f"{n}.png").write_bytes(encoded(n))
+        for sub in ("lung_masks", "label_maps"): Image.fromarray(lungs).save(src / sub / f"{n}.png")
+    code, text = run("add", "mine", src, "--data", root, "--label-from", "none")
+    assert code == 1 and "lung_masks/0.png (a map of the labels 0, 1, 2)" in text
+    for n in range(6): Image.fromarray(np.minimum(lungs, 1)).save(src / "lung_masks" / f"{n}.png")
+    assert run("add", "mine", src, "--data", root, "--label-from", "none")[0] == 0
+
+
 def test_patients_who_share_a_picture_are_one_group_and_the_copy_names_its_first(run, tmp_path):
     src, root = tmp_path / "src", tmp_path / "root"; src.mkdir(); root.mkdir()
     for name, n in (("p1_a", 7), ("p2_b", 7), ("p3_c", 9)): (src / f"{name}.png").write_bytes(encoded(n))

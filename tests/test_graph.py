@@ -77,6 +77,12 @@ def test_an_edited_module_reruns_exactly_its_dependants(tiny):
     assert "3 of 3 tasks to run" in reproduce(tiny, "--dry-run")[1]
 
 
+def test_runs_may_be_called_like_a_number(tiny):
+    assert reproduce(tiny, "--only", "good", "--runs", "2026.10 #2")[0] == 0 and (tiny / "2026.10 #2" / "tiny" / "good" / "metrics.json").exists()
+    code, text = reproduce(tiny, "--only", "good", "--runs", "{1}")
+    assert code == 1 and "--runs: expected a folder without { and }" in text
+
+
 def test_only_runs_what_is_asked_for_and_needed(tiny):
     said = reproduce(tiny, "--dry-run", "--only", "after")[1]
     assert "good" in said and "after" in said and "bad" not in said

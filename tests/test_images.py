@@ -1,7 +1,10 @@
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -109,6 +112,38 @@ def test_depth_comes_from_the_file_not_from_its_content():
     assert read_image(dark).pixels.max() < .01
     low, high = (read_image(stored(Image.fromarray((RAMP.astype(np.int32) * 1000 - o).astype(np.int32)), "TIFF")).pixels for o in (0, 10 ** 5))
     np.testing.assert_allclose(low, high, atol=1e-6)
+
+
+def png16(samples, kind):
+    "A PNG file of 16 bits: kind 2 is RGB, 4 grey with transparency."
+    chunk = lambda name, data: struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    rows = b"".join(b"\0" + r.astype(">u2").tobytes() for r in samples)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", samples.shape[1], samples.shape[0], 16, kind, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def tiff(array, **options):
+    tifffile.imwrite(out := io.BytesIO(), array, **options)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["RGB PNG", "transparent PNG", "RGB TIFF"])
+def test_sixteen_bits_of_colour_are_read_as_eight_where_that_is_enough(kind):
+    def made(values):
+        if kind == "transparent PNG": return png16(np.stack([values, np.full_like(values, 65535)], -1), 4)
+        return png16(np.stack([values] * 3, -1), 2) if kind == "RGB PNG" else tiff(np.stack([values] * 3, -1), photometric="rgb")
+    assert np.abs(read_image(made(RAMP.astype(np.uint16) * 257)).pixels - RAMP / 255).max() < 1e-6
+    with pytest.raises(InputError, match="of which 8 are read"): read_image(made(RAMP.astype(np.uint16) * 16))
+
+
+def test_a_tiff_of_another_kind_is_called_that_and_a_big_one_is_read():
+    with pytest.raises(InputError, match="32-bit integers or float32"): read_image(tiff(RAMP.astype(np.float64)))
+    assert (read_image(tiff(RAMP, bigtiff=True)).pixels == read_image(stored(GREY)).pixels).all()
+
+
+def test_a_map_of_labels_is_no_mask():
+    two = np.zeros((30, 40), np.uint8); two[:, 5:15], two[:, 25:35] = 1, 2
+    with pytest.raises(InputError, match="a map of the labels 0, 1, 2"): read_mask(stored(Image.fromarray(two)))
+    assert (read_mask(stored(Image.fromarray(two // 2 * 7))) == (two == 2)).all()
 
 
 def test_pages_of_two_depths_are_refused():

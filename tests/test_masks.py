@@ -66,6 +66,9 @@ def test_agreement_of_two_networks_comes_from_their_stored_masks(tmp_path):
     one, other = found.values()
     assert again["test.agreement.shared"] == pytest.approx(((one != truth) & (other != truth)).sum() / (one != truth).sum())
     assert again["test.agreement.dice"] == pytest.approx(np.mean([2 * (a & b).sum() / (a.sum() + b.sum()) for a, b in zip(one, other)]))
+    first = {k: np.where(np.arange(len(m))[:, None, None] == 0, False, m) for k, m in found.items()} # Nothing in the first image, by both
+    alike = pd.concat([masks.score(rows, truth, m, k.split(".")[0], "refined") for k, m in first.items()])
+    assert {r["id"]: r["value"] for r in masks.agreement_rows(alike, first, rows["path"])}["test.agreement.dice"] == pytest.approx(np.mean([2 * (a & b).sum() / (a.sum() + b.sum()) for a, b in zip(one[1:], other[1:])]))
     masks.write_masks(tmp_path / "masks.npz", found | {"unet.refined": np.roll(found["unet.refined"], 3, 1)}, rows["path"]) # The same area elsewhere
     assert {r["id"]: r["value"] for r in recompute(tmp_path)}["test.agreement.dice"] != again["test.agreement.dice"]
 

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from PIL import Image as PILImage
 
 from covid_mtnet import cases, cli, phantoms, prediction
@@ -118,7 +119,26 @@ def test_a_scan_is_measured_slice_by_slice_in_millilitres(runs, tmp_path):
     assert mask.get_fdata().sum() * 1.5 ** 2 * 5 / 1000 == pytest.approx(b["lung_ml"], rel=.02)
     assert PILImage.open(tmp_path / "out" / "scan" / "slices.png").width > 300 and len(cases.saved_cases(tmp_path / "out")) == 2
     c = cases.saved_cases(tmp_path / "out")[0]
-    assert cases.measured(c)[1]["percent"] == pytest.approx(a["percent"], abs=.2) and c.threshold == .5
+    assert cases.measured(c)[1]["percent"] == pytest.approx(a["percent"], abs=1e-4) and c.threshold == .5
+
+
+def test_a_series_is_found_whatever_its_files_are_called(tmp_path):
+    series, _ = volume(tmp_path / "plain")
+    named = tmp_path / "named"; named.mkdir()
+    for p in series.iterdir(): shutil.copy(p, named / f"CT.1.2.826.{p.name[2:]}")
+    png(named / "film.png", film(0)); (named / "notes.1").write_text("not a picture")
+    assert sorted(len(files) for _, files in prediction.sources(named)[0]) == [1, 5]
+
+
+def test_signed_values_are_hounsfield_units_only_where_nobody_says_otherwise(tmp_path):
+    hu, x = np.rint(-1000 + 1400 * phantoms.ct(7, "covid", 20, size=128).image).astype(np.int16), film(3)
+    for name, values in (("ct.tif", hu), ("film.tif", np.rint(65535 * x - 32768).astype(np.int16)), ("shifted.tif", np.rint(4095 * x - 2048).astype(np.int16))): tifffile.imwrite(tmp_path / name, values)
+    def seen(name, asked):
+        prediction._in_hu(image := read_image(tmp_path / name), asked)
+        return image.info.get("unit"), image.pixels
+    assert seen("ct.tif", None)[0] == seen("ct.tif", "ct")[0] == "HU" and np.abs(seen("ct.tif", None)[1] - (hu + 1000) / 1400).max() < 1e-3
+    assert seen("film.tif", None)[0] is None and seen("shifted.tif", "xray")[0] is None
+    assert np.abs(seen("shifted.tif", "xray")[1] - (x - x.min()) / np.ptp(x)).max() < 1e-3
 
 
 @pytest.fixture()
@@ -254,7 +274,7 @@ def test_whoever_has_looked_can_have_the_numbers_anyway(runs, tmp_path):
     assert got.answers[0]["scored"] and got.answers[0]["flags"] and got.answers[0]["classes"] and got.answers[0]["patient"] == "p7" and "Flagged" in prediction.sentence(got.answers[0])
 
 
-def test_what_is_missing_is_said(runs, tmp_path, monkeypatch):
+def test_what_is_missing_is_said(runs, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("covid_mtnet.prediction.home", lambda name: tmp_path / "nowhere")
     with pytest.raises(InputError, match="covid-mtnet weights fetch"): prediction.predict("x.png")
     with pytest.raises(InputError, match="--weights runs/laptop"): prediction.predict("x.png", weights=tmp_path)
@@ -265,6 +285,9 @@ def test_what_is_missing_is_said(runs, tmp_path, monkeypatch):
     (part / "chest_seg_xray").symlink_to(runs / "chest_seg_xray")
     got = prediction.predict([path, volume(tmp_path)[1]], weights=part, modality="xray")
     assert "lung_seg_ct" in got.failed[0]["error"] and got.answers[0]["infection"]["method"] == "adaptive" and len(got.answers[0]["notes"]) == 3
+    assert cli.main(["predict", str(path), "--out", "", "--weights", str(runs)]) == 1 and "--out: expected a folder" in capsys.readouterr().err
+    bad = tmp_path / "bad"; shutil.copytree(runs / "chest_seg_xray", bad / "chest_seg_xray"); (bad / "chest_seg_xray" / "parameters.yaml").write_text("size: [64")
+    with pytest.raises(InputError, match="parameters.yaml: expected the parameters of a run, as YAML"): prediction.predict(path, weights=bad)
     for wrong in (dict(modality="mri"), dict(method="best"), dict(patient="(")):
         with pytest.raises(InputError): prediction.predict(path, weights=runs, **wrong)
 
