@@ -535,6 +535,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'covid_mtnet.protocols._rows': ('api/protocols.html#_rows', 'covid_mtnet/protocols.py'),
                                        'covid_mtnet.protocols._split': ('api/protocols.html#_split', 'covid_mtnet/protocols.py'),
                                        'covid_mtnet.protocols.ct_folds': ('api/protocols.html#ct_folds', 'covid_mtnet/protocols.py'),
+                                       'covid_mtnet.protocols.ct_hospitals': ( 'api/protocols.html#ct_hospitals',
+                                                                               'covid_mtnet/protocols.py'),
                                        'covid_mtnet.protocols.ct_own': ('api/protocols.html#ct_own', 'covid_mtnet/protocols.py'),
                                        'covid_mtnet.protocols.ct_replica': ('api/protocols.html#ct_replica', 'covid_mtnet/protocols.py'),
                                        'covid_mtnet.protocols.gather': ('api/protocols.html#gather', 'covid_mtnet/protocols.py'),
