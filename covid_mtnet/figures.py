@@ -84,15 +84,16 @@ def roc_figure(
     note:str="", # Footer
 ): # Figure
     "ROC curves with their AUC intervals (Figure 10), one or two of them with their bootstrap bands; their corner enlarged where all of them lie in it."
-    fig, ax = plt.subplots(figsize=(4.4, 4.1 + .17 * len(curves)), layout="constrained")
+    named = {k: f"{k}:{' ' if len(k) < 42 else chr(10)}AUC {a['value']:.3f} ({a['low']:.3f}–{a['high']:.3f}), n = {a['n']}" for k, (_, a) in curves.items()}
+    fig, ax = plt.subplots(figsize=(4.4, 4.1 + .17 * (len(named) + sum("\n" in t for t in named.values()))), layout="constrained")
     frames = [ax]
     if min(a["value"] for _, a in curves.values()) > .95:
         frames.append(ax.inset_axes([.4, .1, .56, .56], xlim=(-.005, .25), ylim=(.75, 1.005), xticks=(0, .1, .2), yticks=(.8, .9, 1)))
         frames[1].tick_params(labelsize=7); ax.indicate_inset_zoom(frames[1], edgecolor="#999999", lw=.6)
-    for k, (label, (b, a)) in enumerate(curves.items()):
+    for k, (label, (b, _)) in enumerate(curves.items()):
         for frame in frames:
             if len(curves) < 3: frame.fill_between(b["fpr"], b["low"], b["high"], color=PALETTE[k % len(PALETTE)], alpha=.18, lw=0)
-            frame.plot([0, *b["fpr"]], [0, *b["tpr"]], color=PALETTE[k % len(PALETTE)], label=f"{label}: AUC {a['value']:.3f} ({a['low']:.3f}–{a['high']:.3f}), n = {a['n']}")
+            frame.plot([0, *b["fpr"]], [0, *b["tpr"]], color=PALETTE[k % len(PALETTE)], ls="-" if k < len(PALETTE) else "--", label=named[label])
     for (label, (x, y)), marker in zip((points or {}).items(), "osD^"): ax.plot(x, y, marker, color="k", ms=5, mfc="w", label=label)
     ax.plot([0, 1], [0, 1], color="#999999", lw=.8, ls="--")
     ax.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(-.01, 1.01), ylim=(-.01, 1.01), aspect="equal")
