@@ -24,8 +24,8 @@ VERSION = 1 # Part of every key: to be raised when the same parameters prepare o
 class Preparation:
     "What is done to every image of a set; part of the name under which the result is kept."
     size:int=128 # Side of the square in pixels [P: 128, 192 or 256 by task]
-    low:float|None=None # Stored value that becomes 0; None: minimum of each image [P]
-    high:float|None=None # Stored value that becomes 1; None: maximum of each image [P]
+    low:float|None=None # Stored value that becomes 0; None: minimum and maximum of each image [P], and high must be None too
+    high:float|None=None # Stored value that becomes 1; a number where low is one
     masks:tuple=() # Columns of masks to prepare along, e.g. ("lung_mask",)
 
     @property
@@ -50,7 +50,7 @@ class Dataset:
     name:str # Name of the set
     rows:pd.DataFrame # Manifest rows, index 0..n-1
     images:np.ndarray # uint8 memory map (n, size, size, 1)
-    masks:dict # Column name -> uint8 memory map (n, size, size, 1) of 0 and 1
+    masks:dict # Column name -> uint8 memory map (n, size, size, 1) of 0 and 1; all 0 where the row names no mask
     phantom:bool # Synthetic images?
     digest:str # Hash of the manifest
 

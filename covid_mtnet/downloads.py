@@ -116,7 +116,7 @@ Resumable._attempt, Resumable._receive, Resumable._check = _attempt, _receive, _
 # %% ../nbs/api/22_downloads.ipynb #952b9734
 def download(
     url:str, # http or https address
-    dst, # Final path of the file
+    dst, # Final path of the file; without sha256 and blob a file that is there is kept as it is
     sha256:str=None, # Expected SHA-256
     blob:str=None, # Expected git object name, where only that is known
     **kwargs, # retries, timeout, wait, max_bytes, quiet of `Resumable`

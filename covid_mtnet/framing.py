@@ -48,7 +48,7 @@ def anchors(
 
 def framed(
     image, # uint8 (H, W)
-    lungs, # bool (H, W), from refinement.refine
+    lungs, # bool (H, W), of the very size of the image, which is not checked; from refinement.refine
     size:int, # Side of the result in pixels
 )->np.ndarray: # uint8 (size, size)
     "A slice cut to its lungs, on one grey scale [C]."

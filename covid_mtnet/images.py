@@ -190,7 +190,7 @@ def clip_scale(
 
 
 def minmax(
-    pixels, # (..., H, W)
+    pixels, # (H, W), or a stack that has one scale: its images are not scaled one by one
 )->np.ndarray: # float32 in [0, 1]; a constant image becomes 0
     "Scale an image by its own minimum and maximum [P]."
     return clip_scale(pixels, np.min(pixels), np.max(pixels))

@@ -238,7 +238,7 @@ def compact(
     longest:int=None, # Or: longest side, keeping the shape
     quality:int=None, # JPEG quality; None gives PNG
     optimize:bool=True, # Optimised JPEG tables
-    offset:int=None, # Keep the values, stored as 16 bits with this offset
+    offset:int=None, # Keep the values, stored as 16 bits with this offset (0 to 65535 after adding it, or they wrap); needs size
     transpose:bool=False, # Swap rows and columns
     keep:bool=False, # Bytes unchanged where the image has the right size already
 )->bytes: # File for the pack
@@ -461,7 +461,7 @@ def add(
     name:str, # Name for the new set: letters, digits and underscores
     folder, # Folder with the images
     root, # Data root that gets <name>/files.csv
-    group_regex:str=None, # Pattern for the file's stem whose first group names the patient; by default the whole stem
+    group_regex:str=None, # Pattern for the file's stem whose first group names the patient; by default every file is a patient of its own
     label_from:str="folders", # "folders": the first sub-folder is the label; "none": no labels
     shares:dict=None, # Share per split; by default 80 % train, 10 % val, 10 % test
     licence:str="not stated", # Shown by status and report

@@ -640,7 +640,7 @@ def predict(
     paths, # A path or several: images, DICOM files and series, NIfTI volumes, folders of them
     out=None, # Folder to write; None: only give back
     weights=None, # Folder of runs or of a published set; None: the published set
-    modality:str=None, # xray or ct, for files that do not say
+    modality:str=None, # xray or ct, for files that do not say; NIfTI is always CT, and so is a TIFF file in HU unless this says xray
     method:str=None, # adaptive [P], density or network; None: network where there is one, else adaptive
     patient:str=None, # Regular expression; its first group, found in a path, is the patient. Without it DICOM alone says who it is
     anyway:bool=False, # Score what is flagged as well; it stays marked

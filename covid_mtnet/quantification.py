@@ -45,7 +45,7 @@ def adaptive(
     image, # float (H, W) in [0, 1]
     lungs, # bool (H, W)
     blur:float=1., # Smoothing before the comparison, in pixels [C]
-    block:float=.25, # Size of the neighbourhood, as a fraction of the image's side [C]
+    block:float=.25, # Standard deviation of the neighbourhood, as a fraction of the longer side [C]
 )->np.ndarray: # float32 (H, W), in standard deviations
     "Brightness above the surrounding lung."
     x = lung_mean(image, lungs, blur)
@@ -56,7 +56,7 @@ def density(
     image, # float (H, W) in [0, 1]
     lungs, # bool (H, W)
     blur:float=1., # Smoothing, in pixels [C]
-    ring:float=.06, # Width of the tissue around the lungs that is taken as 1, as a fraction of the side [C]
+    ring:float=.06, # Width of the tissue around the lungs that is taken as 1, as a fraction of the longer side [C]
 )->np.ndarray: # float32 (H, W): 0 air, 1 tissue
     "Grey value between the image's air and the tissue around the lungs."
     x = lung_mean(image, lungs, blur)

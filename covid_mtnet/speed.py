@@ -16,7 +16,7 @@ from .training import gpus
 
 # %% ../nbs/api/52_speed.ipynb #c9705891
 def forward_flops(
-    network:keras.Model, # Functional model of one input size
+    network:keras.Model, # From irrcnn, nabla3 or unet: layers of models inside it are not counted, so not what fit gives back
 )->int: # Floating-point operations for one image, forward
     "Operations of the convolutions and dense layers."
     total = 0
@@ -45,7 +45,7 @@ def matmul_rate(
 
 # %% ../nbs/api/52_speed.ipynb #5431d62a
 def speed(
-    network:keras.Model, # What was trained
+    network:keras.Model, # The network itself, as for forward_flops
     history:list, # Rows of epochs with their seconds
     images:int, # Training images of one epoch
     rate:float=None, # Of matrix products; None: measured now

@@ -129,7 +129,7 @@ class Batches(keras.utils.PyDataset):
         batch:int, # Images per batch
         augmentation:Augmentation=Augmentation(), # Ranges of the random changes
         seed:int=0, # Seed of the run
-        labels=None, # Class of each image for balancing; None takes every image once per epoch
+        labels=None, # Class of each image for balancing; None takes every image at most once per epoch: what fills no whole batch is left out, other images each time
         masks:bool=False, # Targets are masks, 0 and 1: they go in with the images and are moved along with them
         epoch:int=0, # Epoch to begin with
     ):
@@ -413,7 +413,7 @@ def fit(
     epochs:int, # Epochs in all [P: 75 for X-ray, 150 for CT]
     rate:float=1e-3, # Learning rate of the first epoch [P]
     schedule:str="steps", # See learning_rate
-    key:str="", # What the run depends on beside its batches; a checkpoint with another key is refused
+    key:str="", # All else that the training depends on: network, loss, epochs, rate, schedule, batch, seed, augmentation, code. Images, targets and labels are added here; what is left out of it goes unnoticed, and the old training is given back
     log=print_row, # Called with the row of every finished epoch and the number of epochs
     stop=lambda history: False, # history -> bool, asked before every epoch
 )->tuple[keras.Model, list]: # The trained augmented model (averaged weights) and its history

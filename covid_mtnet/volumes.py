@@ -325,8 +325,8 @@ def _window(values, info, window):
 def read_volume(
     src, # Path or bytes of a DICOM or NIfTI file; a folder or a list of DICOM files: one series
     name=None, # Named in errors
-    window=None, # network, lung or mediastinum, or two values; None: by the file
-)->Image: # float32 (H, W) or (D, H, W) in [0, 1]; info: modality (ct, xray, another in lower case, or None), unit (HU or stored), low and high (values that became 0 and 1), spacing ((slice,) row, column in mm, or None), affine (slice, row, column to mm, RAS; or None), plane, missing (slices), inverted, patient, series, format, mode; of DICOM colour (share of coloured pixels)
+    window=None, # network, lung or mediastinum (HU), or two values in the file's unit; None: network for HU, else the file's own window, else all that its bits can hold
+)->Image: # float32 (H, W) or (D, H, W) in [0, 1]; info: modality (ct, xray, another in lower case, or None), unit (HU or stored), low and high (values that became 0 and 1), spacing ((slice, None where unknown,) row, column in mm, or None), affine (slice, row, column to mm, RAS; or None), plane, missing (slices), inverted, patient, series, format, mode; of DICOM colour (share of coloured pixels)
     "Read a DICOM file or series, or a NIfTI volume."
     if isinstance(src, (list, tuple)) or not isinstance(src, bytes) and Path(src).is_dir():
         paths = src if isinstance(src, (list, tuple)) else sorted(p for p in Path(src).iterdir() if p.is_file() and (_header(p) is not None or p.suffix.lower() in (".dcm", ".dicom", ".ima")))
