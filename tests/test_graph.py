@@ -168,3 +168,16 @@ def test_kill_minus_nine_of_everything_and_the_same_command_recovers(tmp_path):
         if "still going on" not in said: break
         time.sleep(.2)
     assert code == 0 and "slow: done" in said, said
+
+
+def test_an_edited_notebook_and_the_bytes_it_reads_are_in_the_stamp(tmp_path):
+    from covid_mtnet import graph
+    from covid_mtnet.core import read_json, resource, sha256, write_json
+    notebook, made = resource("nbs", "paper", "15_covid_xray.ipynb"), []
+    content = read_json(notebook)
+    for source in ("1 + 1", "1 + 2"):
+        next(c for c in reversed(content["cells"]) if c["cell_type"] == "code")["source"] = [source]
+        write_json(tmp_path / notebook.name, content)
+        made.append(graph.stamp(dict(notebook=str(tmp_path / notebook.name), parameters={}, needs={}, data=[])))
+    name = "data_manifests/protocols/covid_xray_grouped.csv"
+    assert made[0] != made[1] and made[0]["files"][name] == sha256(resource(*name.split("/")))

@@ -1,9 +1,11 @@
 "Infected regions: every image by a network that never saw its fold, percentages in the right lungs."
 import numpy as np
 import pandas as pd
+import pytest
 
 from covid_mtnet import infection, segmentation, training
 from covid_mtnet.masks import read_masks
+from covid_mtnet.refinement import refine
 
 SIZE = 32
 
@@ -57,3 +59,24 @@ def test_only_the_lungs_of_the_network_are_completed_where_there_is_nothing(tmp_
         table = pd.read_csv(tmp_path / f"{stem}.csv")
         assert paths == ["a"] and (stored["lungs"] == known).all() and table["lung"][0] == known.sum() and len(rows) == 3
         if method == "network": assert (stored["infected"] == called).all() and table["percent"][0] == 40
+
+
+def test_the_band_runs_from_the_highest_threshold_to_the_lowest():
+    t, _ = infection.measure(pd.DataFrame(dict(path=["a"], group=["g"], fold=[0])), box(0, SIZE, 5, 25), box(10, 30, 10, 30), box(10, 30, 10, 20), np.where(box(0, SIZE, 15, SIZE), .6, .1), [.5], "network", "found", .5)
+    assert (t["low"][0], t["high"][0]) == (0, 50)
+
+
+def test_raw_masks_are_cut_at_one_half_and_validation_counts_them(monkeypatch):
+    rows = pd.DataFrame(dict(path=["a", "b"], group=["a", "b"], split="test"))
+    m = np.zeros((2, 64, 64), bool); m[:, 10:50, 10:50] = True
+    truth = m.copy(); truth[0, 10:20] = False
+    table, found = segmentation.scored(rows, truth[..., None], np.where(m, .5, .499), "m")
+    assert (found["m.raw"] == m).all() and (found["m.refined"] == refine(m[0])).all() and table["fp"].tolist()[:2] == [400, 0]
+    monkeypatch.setattr(segmentation, "probabilities", lambda *_: np.where(m, .5, .499))
+    got = segmentation.validation(None, truth[..., None].astype(np.uint8))(None)
+    assert got["val_dice"] == pytest.approx((2400 / 2800 + 1) / 2) and got["val_accuracy"] == pytest.approx(1 - 400 / 8192)
+
+
+def test_a_loss_of_masks_gets_the_truth_first():
+    p, t = np.full((2, 4, 4, 1), .25, np.float32), np.ones((2, 4, 4, 1), np.float32)
+    assert (np.asarray(training.against_moved(lambda truth, output: truth - 2 * output)(None, np.concatenate([p, t], -1))) == .5).all()

@@ -183,3 +183,8 @@ def test_no_picture_is_nearly_the_same_as_one_of_another_split(name):
             thumbs.append(np.asarray(pixels.resize((48, 48), Image.Resampling.BOX), "float32").ravel())
     across = f.split.to_numpy()[:, None] != f.split.to_numpy()
     assert np.corrcoef(np.stack(thumbs))[across].max() < .985
+
+
+@pytest.mark.parametrize("path, digits, said", [("a.png", 64, "a path of its own"), ("b.png", 63, "a sha256 of 64 hexadecimal digits")])
+def test_a_second_row_of_one_path_or_a_cut_hash_is_named(path, digits, said):
+    with pytest.raises(InputError, match=f"line 3: expected {said}"): manifests.read_rows(f"path,sha256,label,split\na.png,{'0' * 64},x,test\n{path},{'0' * digits},x,test\n".encode(), "f.csv")

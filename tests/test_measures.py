@@ -3,15 +3,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from covid_mtnet import phantoms
-from covid_mtnet.augmentation import Augment, Augmentation, draws
+from covid_mtnet import guard, phantoms
+from covid_mtnet.augmentation import Augment, Augmentation, draws, warp
 from covid_mtnet.cases import phantom_cases, store, stored
 from covid_mtnet.core import InputError
-from covid_mtnet.datasets import Preparation
+from covid_mtnet.datasets import Preparation, prepare
 from covid_mtnet.evaluation import classification_rows, comparison_rows, seed_rows, wilson
 from covid_mtnet.framing import framed
 from covid_mtnet.protocols import gather
-from covid_mtnet.refinement import contours, largest
+from covid_mtnet.refinement import contours, largest, refine
 
 
 def filled(*boxes, size=200):
@@ -99,3 +99,62 @@ def test_a_cut_case_is_named(tmp_path):
     assert stored(path).pixels.shape[-1] == 64
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match="a whole case"): stored(path)
+
+
+def test_every_row_of_a_protocol_gets_its_own_image(tmp_path, monkeypatch):
+    monkeypatch.setenv("COVID_MTNET_CACHE", str(tmp_path / "cache"))
+    for seed, name in enumerate(("covid_ct", "sarscov2_ct")): phantoms.write_root(tmp_path, 12, 32, seed=seed, sets=[name])
+    sets = {n: prepare(n, Preparation(32), tmp_path) for n in ("covid_ct", "sarscov2_ct")}
+    rows = pd.concat([d.rows[["path"]].assign(set=n, row=range(len(d))) for n, d in sets.items()]).sample(frac=.7, random_state=0)
+    images, _ = gather(rows, Preparation(32), tmp_path)
+    assert len({i.tobytes() for i in images}) == len(rows)
+    for i, n, k in zip(images, rows["set"], rows["row"]): assert (i == sets[n].images[k]).all()
+
+
+def test_another_preparation_or_other_images_are_prepared_anew(tmp_path):
+    hows = [{}, dict(size=64), dict(low=-820, high=330), dict(low=-1000, high=330), dict(low=-820, high=400), dict(masks=("lung_mask",))]
+    assert len({Preparation(**h).key for h in hows}) == len(hows)
+    seen = []
+    for seed in range(2):
+        phantoms.write_root(tmp_path, 8, 32, seed=seed, sets=["covid_ct"])
+        seen.append(np.array(prepare("covid_ct", Preparation(32), tmp_path, tmp_path / "cache").images))
+    assert (seen[0] != seen[1]).any()
+
+
+def test_the_default_refinement_takes_one_half_and_rounds_a_corner_by_one_pixel():
+    want = LUNGS.copy(); want[np.ix_([20, 79], [20, 79])] = False
+    assert (refine(np.where(LUNGS, .5, .499)) == want).all()
+
+
+STILL = draws(Augmentation(), 0, 0, [0])
+
+
+def still_but(columns):
+    t = STILL.copy()
+    for k, v in columns.items(): t[0, k] = v
+    return t
+
+
+def test_each_change_of_grey_does_what_it_says():
+    ramp = np.tile(np.arange(32, dtype=np.uint8) * 8, (32, 1))[None, ..., None]
+    x = ramp[0, ..., 0] / np.float32(255)
+    for columns, want in (({6: 2.}, x ** 2), ({7: .5}, (x - .5) / 2 + .5), ({8: .1}, np.clip(x + .1, 0, 1)), ({10 + k: .1 for k in range(9)}, np.clip(x + .1, 0, 1))):
+        np.testing.assert_allclose(np.asarray(Augment()(ramp, still_but(columns)))[0, ..., 0], want, atol=2e-4)
+    spot = np.zeros((1, 32, 32, 1), np.uint8); spot[0, 16, 16] = 255
+    assert np.asarray(Augment()(spot, still_but({9: 1.})))[0, 16, 16, 0] == pytest.approx((70 / 256) ** 2, abs=1e-3)
+
+
+def test_moves_go_where_they_say():
+    x = np.zeros((1, 32, 32, 1), np.float32); x[0, 4:8, 20:24] = 1
+    place = lambda t: [float(c.mean()) for c in np.nonzero(np.asarray(warp(x, t, "nearest"))[0, ..., 0])]
+    assert place(STILL) == [5.5, 21.5] and place(draws(Augmentation(flip=1.), 0, 0, [0])) == [5.5, 9.5]
+    assert place(still_but({2: .125, 5: -.0625})) == [7.5, 17.5] # From output to input: the picture goes the other way
+    assert np.abs(draws(Augmentation(shift=.1), 0, 0, range(200))[:, [2, 5]]).max(0) == pytest.approx(.1, abs=.005)
+    a = draws(Augmentation(zoom=.2, stretch=.3), 0, 0, range(400))
+    assert np.abs(np.log(a[:, 0] * a[:, 4])).max() == pytest.approx(.4, abs=.02) and np.abs(np.log(a[:, 0] / a[:, 4])).max() == pytest.approx(.3, abs=.02)
+
+
+def test_slices_of_another_plane_are_flagged():
+    x = phantoms.ct(1, size=64).image
+    for plane in ("coronal", "sagittal"): assert "axial" in guard.concerns(x, dict(modality="ct", unit="HU", plane=plane), "ct")[0]
+    assert not guard.concerns(x, dict(modality="ct", unit="HU", plane="axial"), "ct")

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,8 @@ from PIL import Image as PILImage
 from covid_mtnet import cases, cli, phantoms, prediction
 from covid_mtnet.core import InputError, sha256, write_json
 from covid_mtnet.framing import ROOM, framed_all, rectangle
-from covid_mtnet.images import read_image, to_uint8
+from covid_mtnet.images import Image, read_image, to_uint8
+from covid_mtnet.quantification import Quantity, total
 
 SIZE = 64
 
@@ -412,3 +414,24 @@ def test_new_weights_give_new_answers(runs, tmp_path):
     given.write_text(given.read_text() + "mirror: true\n")
     (again,) = prediction.predict(path, tmp_path / "out", tmp_path / "part", "xray", anyway=True).answers
     assert again["weights"] == answers[1]["weights"] and again["key"] != answers[1]["key"]
+
+
+def test_regions_are_the_mean_of_all_networks_mirrored_as_their_run_was(monkeypatch):
+    asked, x = [], np.zeros((3, 8, 8, 1), np.uint8)
+    monkeypatch.setattr("covid_mtnet.segmentation.probabilities", lambda model, images, batch, desc, mirror: asked.append((model, mirror)) or np.full(images.shape[:3], (.2, .6)[model], np.float32))
+    for mirror in (False, True):
+        of = types.SimpleNamespace(given={"t": dict(mirror=mirror)}, files={"t": ["a", "b"]}, loaded=lambda task, i: (None, i))
+        assert prediction._regions(of, "t", x) == pytest.approx(.4) and asked[-2:] == [(0, mirror), (1, mirror)]
+
+
+def test_hounsfield_units_keep_their_window_and_pictures_use_their_own_range():
+    grey = np.linspace(.25, .75, SIZE ** 2, dtype=np.float32).reshape(1, SIZE, SIZE)
+    for unit, ends in (("HU", (64, 191)), ("stored", (0, 255))):
+        x = prediction._prepared(prediction._Look("a", [], "", image=Image(grey, dict(unit=unit))), SIZE)
+        assert (x.min(), x.max()) == ends
+
+
+def test_the_area_of_one_picture_is_in_square_millimetres():
+    q = Quantity(100, 20, 10., 30., np.zeros((9, 9), bool), "density", .5, pixel_mm2=2.)
+    said = prediction._told([q], total([q]), {})
+    assert (said["lung_mm2"], said["infected_mm2"]) == (200, 40) and "infected_mm2" not in prediction._told([q, q], total([q, q]), {})

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from covid_mtnet.core import InputError, read_json, resource
-from covid_mtnet.quantification import SPREAD, THRESHOLDS, Quantity, around, clean, counted, infected_region, lung_mean, total
+from covid_mtnet.quantification import SPREAD, THRESHOLDS, Quantity, adaptive, around, clean, counted, implausible, infected_region, lung_mean, total
 
 RUNS = {"xray": "infection_xray", "ct": "infection_ct"}
 LUNGS = np.zeros((100, 100), bool); LUNGS[20:80, 20:80] = True
@@ -48,3 +48,17 @@ def test_slices_count_by_their_lung_pixels():
 @pytest.mark.parametrize("outside", [0., 1.])
 def test_what_lies_outside_the_lungs_is_not_in_their_mean(outside, sigma):
     np.testing.assert_allclose(lung_mean(np.where(LUNGS, .5, outside), LUNGS, sigma)[LUNGS], .5, atol=1e-4)
+
+
+def test_adaptive_is_brightness_above_the_surrounding_lung_in_standard_deviations():
+    x = np.where(LUNGS, .3, .9).astype(np.float32); x[40:46, 40:46] = .6
+    found, blurred = adaptive(x, LUNGS), lung_mean(x, LUNGS, 1.)
+    assert found[42, 42] > 1 > .2 > found[LUNGS & (x < .5)].mean()
+    np.testing.assert_allclose(adaptive(.5 * x + .1, LUNGS)[LUNGS], found[LUNGS], atol=1e-3)
+    np.testing.assert_allclose(found[LUNGS], ((blurred - lung_mean(blurred, LUNGS, 25.)) / blurred[LUNGS].std())[LUNGS], atol=1e-4)
+
+
+@pytest.mark.parametrize("pixels, said", [(0, "no lung"), (199, "at least 2%"), (200, ""), (8000, ""), (8001, "at most 80%")])
+def test_lungs_of_two_to_eighty_percent_are_plausible(pixels, said):
+    reason = implausible(np.arange(10_000).reshape(100, 100) < pixels)
+    assert said in reason and bool(reason) == bool(said)

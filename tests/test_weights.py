@@ -3,6 +3,8 @@ import functools
 import http.server
 import threading
 
+import h5py
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -95,3 +97,10 @@ def test_a_card_in_the_project_tells_the_numbers_of_its_network(task):
     rows = [l for l in said.splitlines() if l.startswith("| ") and "–" in l]
     assert said == weights.card(folder) and rows and not [l for l in rows if l.startswith(("| adaptive", "| density"))]
     assert not [v for v in yaml.safe_load((folder / "parameters.yaml").read_text()).values() if isinstance(v, str) and v.startswith("/")]
+
+
+def test_vectors_keep_32_bits_and_only_float32_is_halved(tmp_path):
+    a, b = tmp_path / "a.weights.h5", tmp_path / "b.weights.h5"
+    with h5py.File(a, "w") as f: f["v/0"], f["v/1"], f["v/2"], f.attrs["x"] = np.full((3, 3), 1 / 3, "float32"), np.float32([1e-9, 7e4]), np.uint32([[2 ** 31]]), "kept"
+    weights.half(a, b)
+    with h5py.File(b) as f: assert [str(f[f"v/{k}"].dtype) for k in range(3)] == ["float16", "float32", "uint32"] and (f["v/1"][:] == np.float32([1e-9, 7e4])).all() and f.attrs["x"] == "kept"
