@@ -181,3 +181,11 @@ def test_an_edited_notebook_and_the_bytes_it_reads_are_in_the_stamp(tmp_path):
         made.append(graph.stamp(dict(notebook=str(tmp_path / notebook.name), parameters={}, needs={}, data=[])))
     name = "data_manifests/protocols/covid_xray_grouped.csv"
     assert made[0] != made[1] and made[0]["files"][name] == sha256(resource(*name.split("/")))
+
+
+def test_the_smoke_graph_gave_what_was_expected():
+    from covid_mtnet import graph
+    tasks = {n: t["expect"] for n, t in graph.load_profile("smoke")["tasks"].items() if t["expect"]}
+    done = [n for n in tasks if (TOP / "runs" / "smoke" / n / "metrics.json").exists()]
+    if not done: pytest.skip("needs the smoke graph: make reproduce")
+    for n in done: assert "NOT AS" not in (said := graph._as_expected(TOP / "runs" / "smoke" / n, tasks[n])), said
