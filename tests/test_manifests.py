@@ -150,13 +150,25 @@ def test_manifests_are_built_again_byte_for_byte(tmp_path):
         for file in ("files.csv", "croissant.json"): assert (tmp_path / name / file).read_bytes() == resource("data_manifests", name, file).read_bytes(), (name, file)
 
 
+def thumb(data): return np.asarray(Image.open(io.BytesIO(data)).convert("L").resize((48, 48), Image.Resampling.BOX), float).ravel()
+
+
 @needs_data
 def test_duplicates_across_the_ct_sets_are_really_the_same_pictures():
     views, ct = load("covid_ct_views"), load("covid_ct")
-    thumb = lambda data: np.asarray(Image.open(io.BytesIO(data)).convert("L").resize((48, 48), Image.Resampling.BOX), float).ravel()
     with open_set(views, SHARED) as a, open_set(ct, SHARED) as b:
         for row in views.files[views.files.duplicate_of != ""].itertuples():
             assert np.corrcoef(thumb(a.read(row.path)), thumb(b.read(row.duplicate_of.removeprefix("covid_ct:"))))[0, 1] > .95, row.path
+
+
+@needs_data
+def test_no_slice_of_other_hospitals_is_one_of_covid_ct():
+    def scaled(name):
+        data = load(name)
+        with open_set(data, SHARED) as archive: x = np.stack([thumb(archive.read(p)) for p in data.files["path"]])
+        x -= x.mean(1, keepdims=True)
+        return x / np.linalg.norm(x, axis=1, keepdims=True)
+    assert (scaled("covid_ct") @ scaled("sarscov2_ct").T).max() < .95
 
 
 @needs_data
