@@ -132,6 +132,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                 'covid_mtnet/datasets.py'),
                                       'covid_mtnet.datasets.Dataset.split': ('api/datasets.html#dataset.split', 'covid_mtnet/datasets.py'),
                                       'covid_mtnet.datasets.Preparation': ('api/datasets.html#preparation', 'covid_mtnet/datasets.py'),
+                                      'covid_mtnet.datasets.Preparation.__post_init__': ( 'api/datasets.html#preparation.__post_init__',
+                                                                                          'covid_mtnet/datasets.py'),
                                       'covid_mtnet.datasets.Preparation.key': ( 'api/datasets.html#preparation.key',
                                                                                 'covid_mtnet/datasets.py'),
                                       'covid_mtnet.datasets._fill': ('api/datasets.html#_fill', 'covid_mtnet/datasets.py'),

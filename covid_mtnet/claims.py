@@ -35,7 +35,7 @@ def smallest_n(
     printed:float, # The number as printed
     decimals:int=2, # Printed decimals
     scale:float=100., # 100 for percentages
-)->int: # The smallest number of images that can give it
+)->int: # The smallest number of images that can give it; StopIteration where 99,999 cannot
     "How many images it takes for a printed share to be possible."
     return next(n for n in range(1, 10 ** 5) if attainable(printed, n, decimals, scale)["attainable"])
 

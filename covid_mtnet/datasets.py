@@ -24,9 +24,13 @@ VERSION = 1 # Part of every key: to be raised when the same parameters prepare o
 class Preparation:
     "What is done to every image of a set; part of the name under which the result is kept."
     size:int=128 # Side of the square in pixels [P: 128, 192 or 256 by task]
-    low:float|None=None # Stored value that becomes 0; None: minimum and maximum of each image [P], and high must be None too
-    high:float|None=None # Stored value that becomes 1; a number where low is one
+    low:float|None=None # Stored value that becomes 0; None for both: minimum and maximum of each image [P]
+    high:float|None=None # Stored value that becomes 1
     masks:tuple=() # Columns of masks to prepare along, e.g. ("lung_mask",)
+
+    def __post_init__(self):
+        limits = (self.low, self.high)
+        if limits != (None, None) and (None in limits or self.low >= self.high): raise InputError("Preparation", "low below high, or neither", limits)
 
     @property
     def key(self): return digest(self.size, self.low, self.high, list(self.masks), VERSION)

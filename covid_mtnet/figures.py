@@ -44,7 +44,7 @@ def _drawn(rows, note):
 
 # %% ../nbs/api/65_figures.ipynb #c93952cd
 def image_rows(
-    rows:dict, # Row title -> list of images (height, width), uint8 or float
+    rows:dict, # Row title -> list of images (height, width), uint8, or float in [0, 1]
     phantom:bool, # Synthetic images?
     note:str="", # Footer
     size:float=1.35, # Side of one image in inches
@@ -200,7 +200,7 @@ def draw_unit(
 # %% ../nbs/api/65_figures.ipynb #79862869
 def pipeline_figure(
     model, # A built IRRCNN
-    strip, # Augmented inputs (n, height, width)
+    strip, # Augmented inputs (n, height, width), float in [0, 1]
     phantom:bool, # Synthetic images?
     note:str="", # Footer
 ): # Figure

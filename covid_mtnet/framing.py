@@ -48,10 +48,11 @@ def anchors(
 
 def framed(
     image, # uint8 (H, W)
-    lungs, # bool (H, W), of the very size of the image, which is not checked; from refinement.refine
+    lungs, # bool (H, W), from refinement.refine
     size:int, # Side of the result in pixels
 )->np.ndarray: # uint8 (size, size)
     "A slice cut to its lungs, on one grey scale [C]."
+    if image.shape != lungs.shape: raise InputError("framed", f"lungs of the size of the image, {image.shape}", lungs.shape)
     top, bottom, left, right = rectangle(lungs)
     part = (slice(top, bottom), slice(left, right))
     pixels = image[part] / np.float32(255)

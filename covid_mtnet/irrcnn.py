@@ -74,7 +74,7 @@ def irru(
     steps:int=2, # Recurrent steps t [T]
     name:str="irru", # Names the output and, with a suffix, the layers inside
 ): # Tensor (batch, height, width, maps)
-    "Inception recurrent residual unit."
+    "Inception recurrent residual unit: branches, concatenation and sum [T], shares 1:2:1 [T] at 256 maps, elsewhere [C]."
     pooled = layers.AveragePooling2D(3, 1, padding="same", name=f"{name}_pool")(x)
     branches = [rcl(source, share, kernel, steps, f"{name}_{tag}") for tag, source, share, kernel in
                 (("a", x, maps // 4, 1), ("b", x, maps // 2, 3), ("c", pooled, maps // 4, 1))]
@@ -82,7 +82,7 @@ def irru(
     return layers.Add(name=name)([layers.Concatenate()(branches), shortcut])
 
 # %% ../nbs/api/40_irrcnn.ipynb #38cd925e
-MAPS = (128, 256, 512, 1024, 2048)
+MAPS = (128, 256, 512, 1024, 2048) # Of the five IRRUs [C]: the schedule that fits both parameter counts that the authors print
 
 
 def scaled(

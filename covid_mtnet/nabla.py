@@ -18,7 +18,7 @@ def rrcu(
     maps:int, # Number of output maps
     name:str="rrcu", # Names the layers inside
 ): # Tensor (batch, height, width, maps)
-    "Recurrent residual convolution unit: x0 + RCL(RCL(x0))."
+    "Recurrent residual convolution unit: x0 + RCL(RCL(x0)) [C]; with it the parameters come to the 18.98M of the paper."
     x0 = x if x.shape[-1] == maps else conv(maps, 1, name=f"{name}_shortcut")(x)
     return layers.Add(name=name)([x0, rcl(rcl(x0, maps, 3, name=f"{name}_a"), maps, 3, name=f"{name}_b")])
 
@@ -27,11 +27,11 @@ def up(
     x, # Tensor (batch, height, width, channels)
     maps:int, # Number of output maps
 ): # Tensor (batch, 2 height, 2 width, maps)
-    "Nearest up-sampling by 2, then convolution, normalisation, ReLU."
+    "Nearest [C] up-sampling by 2, then convolution, normalisation, ReLU."
     return cbr(layers.UpSampling2D(2, interpolation="nearest")(x), maps, 3)
 
 # %% ../nbs/api/45_nabla.ipynb #a6df3bb1
-MAPS = (16, 32, 64, 128, 256, 512)
+MAPS = (16, 32, 64, 128, 256, 512) # Of the encoder, from full resolution to the bottleneck [P]
 
 
 def _check(size, channels, skip):
@@ -87,9 +87,9 @@ def unet(
 def dice_loss(
     truth, # (batch, height, width, 1), 0 or 1
     output, # (batch, height, width, 1), probabilities
-    smooth:float=1., # Pixels added to numerator and denominator
+    smooth:float=1., # Pixels added to numerator and denominator [C]: an image without any region has a loss too
 ): # (batch,), 0 for a perfect mask
-    "One minus the Dice coefficient, per image."
+    "One minus the Dice coefficient [P], per image [C]."
     t, p = ops.cast(truth, "float32"), ops.cast(output, "float32")
     total = lambda a: ops.sum(a, axis=(1, 2, 3))
     return 1 - (2 * total(t * p) + smooth) / (total(t) + total(p) + smooth)
@@ -99,6 +99,6 @@ def dice_and_entropy(
     truth, # (batch, height, width, 1), 0 or 1
     output, # (batch, height, width, 1), probabilities
 ): # (batch,), 0 for a perfect mask
-    "Dice loss plus the mean cross-entropy of the pixels, per image."
+    "Dice loss plus the mean cross-entropy of the pixels, per image [C]."
     t, p = ops.cast(truth, "float32"), ops.cast(output, "float32")
     return dice_loss(t, p) + ops.mean(ops.binary_crossentropy(t, p), axis=(1, 2, 3))

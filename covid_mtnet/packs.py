@@ -238,14 +238,14 @@ def compact(
     longest:int=None, # Or: longest side, keeping the shape
     quality:int=None, # JPEG quality; None gives PNG
     optimize:bool=True, # Optimised JPEG tables
-    offset:int=None, # Keep the values, stored as 16 bits with this offset (0 to 65535 after adding it, or they wrap); needs size
+    offset:int=None, # Keep the values, stored as 16 bits with this offset; needs size
     transpose:bool=False, # Swap rows and columns
     keep:bool=False, # Bytes unchanged where the image has the right size already
 )->bytes: # File for the pack
     "Make one image compact: the same pixels as in the packs that the manifests describe."
     image = _open(data, where)
     if keep and image.size == (size, size): return data
-    if offset is not None: return _encode(_shrink_values(np.asarray(image, "float32"), size, offset))
+    if offset is not None: return _encode(_shrink_values(np.asarray(image, "float32"), size, offset, where))
     if image.mode[0] in "IF": raise InputError(where, "an 8-bit picture", f"one of mode {image.mode}, whose values 8 bits cannot hold")
     image = image.convert("L")
     if transpose: image = image.transpose(Image.Transpose.TRANSPOSE)
@@ -254,8 +254,10 @@ def compact(
     return _encode(image, quality, optimize)
 
 # %% ../nbs/api/24_packs.ipynb #ab774469
-def _shrink_values(v, size, offset):
+def _shrink_values(v, size, offset, where):
     "Resize stored values, within their own range."
+    low, high = float(v.min()) + offset, float(v.max()) + offset
+    if not 0 <= low <= high < 2 ** 16: raise InputError(where, f"values that 16 bits hold with the offset {offset}", f"{low:g} to {high:g}")
     small = np.asarray(Image.fromarray(v).resize((size, size), Image.Resampling.LANCZOS))
     return Image.fromarray((np.rint(small.clip(v.min(), v.max())) + offset).astype("uint16"))
 

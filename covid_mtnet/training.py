@@ -97,7 +97,7 @@ def replicated(
 def learning_rate(
     epoch:int, # Epoch, from 0
     epochs:int, # Length of the whole run
-    start:float=1e-3, # Rate of the first epoch [P]
+    start:float=1e-3, # Rate of the first epoch [P: 1e-3 for detection, 3e-4 for segmentation]
     schedule:str="steps", # "steps": a tenth after every third of the run [P at 75 epochs]; "cosine" [C]; "constant"
 )->float: # Rate of this epoch
     "Learning rate as a pure function of the epoch."
@@ -221,7 +221,7 @@ def predict(
     return np.concatenate(out).reshape(views, len(images), *out[0].shape[1:])
 
 # %% ../nbs/api/50_training.ipynb #80489e40
-SHIFT = Augmentation(rotate=5, stretch=.35, gamma=.4, contrast=.4, brightness=.12, shade=.2, blur=1.)
+SHIFT = Augmentation(rotate=5, stretch=.35, gamma=.4, contrast=.4, brightness=.12, shade=.2, blur=1.) # What differs from hospital to hospital [C]
 
 
 def shifted(
@@ -410,8 +410,8 @@ def fit(
     batches:Batches, # Training batches
     validate, # model -> dict of numbers; the model takes [uint8 images, draws] and carries the averaged weights
     run_dir, # Folder of checkpoint.npz and model.weights.h5
-    epochs:int, # Epochs in all [P: 75 for X-ray, 150 for CT]
-    rate:float=1e-3, # Learning rate of the first epoch [P]
+    epochs:int, # Epochs in all [P: 75 for detection in X-ray, 150 for CT; not printed for lungs and infected regions]
+    rate:float=1e-3, # Learning rate of the first epoch, see learning_rate
     schedule:str="steps", # See learning_rate
     key:str="", # All else that the training depends on: network, loss, epochs, rate, schedule, batch, seed, augmentation, code. Images, targets and labels are added here; what is left out of it goes unnoticed, and the old training is given back
     log=print_row, # Called with the row of every finished epoch and the number of epochs
