@@ -22,7 +22,9 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
 html_context = dict(default_mode="auto")
-html_theme_options = dict(navbar_persistent=[], use_download_button=False, use_fullscreen_button=False, use_repository_button=False, show_navbar_depth=1, show_toc_level=2)
+html_theme_options = dict(
+    navbar_persistent=[], use_download_button=False, use_fullscreen_button=False, use_repository_button=False,
+    show_navbar_depth=1, show_toc_level=2)
 
 
 def source(app, module):
