@@ -9,7 +9,9 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
-SHARED = ("data_manifests", "config", "nbs/paper", "nbs/beyond", "nbs/tutorials", "Snakefile", "results", "weights")  # a folder not there yet is passed over
+SHARED = (  # a folder not there yet is passed over
+    "data_manifests", "config", "nbs/paper", "nbs/beyond", "nbs/tutorials", "Snakefile", "results", "weights")
+IGNORED = shutil.ignore_patterns(".*", "__pycache__")
 
 
 class BuildWithShare(build_py):
@@ -19,7 +21,7 @@ class BuildWithShare(build_py):
         if self.editable_mode: return
         for name in SHARED:
             src, dst = HERE / name, Path(self.build_lib) / "covid_mtnet" / "share" / name
-            if src.is_dir(): shutil.copytree(src, dst, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+            if src.is_dir(): shutil.copytree(src, dst, dirs_exist_ok=True, ignore=IGNORED)
             elif src.exists(): dst.parent.mkdir(parents=True, exist_ok=True); shutil.copy2(src, dst)
 
 
@@ -32,10 +34,12 @@ readme = HERE / "README.md"
 
 setup(
     version=version, description=cfg["description"], keywords=cfg["keywords"].split(),
-    long_description=readme.read_text(encoding="utf-8") if readme.exists() else "", long_description_content_type="text/markdown",
+    long_description=readme.read_text(encoding="utf-8") if readme.exists() else "",
+    long_description_content_type="text/markdown",
     author=cfg["author"], author_email=cfg["author_email"],
     packages=["covid_mtnet"], include_package_data=True,
     install_requires=lines("requirements"),
     extras_require={name: lines(f"{name}_requirements") for name in ("dev", "kaggle", "jpeg")},
-    entry_points={"console_scripts": ["covid-mtnet=covid_mtnet.cli:main"], "nbdev": ["covid_mtnet=covid_mtnet._modidx:d"]},
+    entry_points={
+        "console_scripts": ["covid-mtnet=covid_mtnet.cli:main"], "nbdev": ["covid_mtnet=covid_mtnet._modidx:d"]},
     cmdclass={"build_py": BuildWithShare})

@@ -22,8 +22,10 @@ PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
 def use_style():
     "Set the project's look; call it once per notebook."
     sns.set_theme(context="paper", style="ticks", palette=PALETTE, font_scale=1.05)
-    plt.rcParams.update({"figure.dpi": 110, "savefig.dpi": 160, "savefig.bbox": "tight", "axes.spines.top": False, "axes.spines.right": False,
-                         "axes.titlelocation": "left", "image.cmap": "gray", "svg.hashsalt": "covid_mtnet", "font.family": "DejaVu Sans", "legend.frameon": False})
+    plt.rcParams.update({
+        "figure.dpi": 110, "savefig.dpi": 160, "savefig.bbox": "tight", "svg.hashsalt": "covid_mtnet",
+        "axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left", "image.cmap": "gray",
+        "font.family": "DejaVu Sans", "legend.frameon": False})
 
 
 def footer(
@@ -32,8 +34,10 @@ def footer(
     note:str="", # What else a reader must know, e.g. "n = 624"
 ): # The figure
     "The line under every figure: what it was made from, and what it is not."
-    text = ("PHANTOM IMAGES, no clinical meaning. " if phantom else "") + (note + " " if note else "") + "Research use, not a diagnosis."
-    fig.text(.01, -.02, textwrap.fill(text, max(40, int(17 * fig.get_figwidth()))), fontsize=7, color="#b30000" if phantom else "#555555", va="top")
+    made = "PHANTOM IMAGES, no clinical meaning." if phantom else ""
+    text = " ".join(filter(None, (made, note, "Research use, not a diagnosis.")))
+    text, colour = textwrap.fill(text, max(40, int(17 * fig.get_figwidth()))), "#b30000" if phantom else "#555555"
+    fig.text(.01, -.02, text, fontsize=7, color=colour, va="top")
     return fig
 
 
@@ -51,10 +55,12 @@ def image_rows(
 ): # Figure
     "Rows of images with a title at the left of each."
     columns = max(len(r) for r in rows.values())
-    fig, axes = plt.subplots(len(rows), columns, figsize=(size * columns + .4, size * len(rows)), squeeze=False, layout="constrained")
+    inches = size * columns + .4, size * len(rows)
+    fig, axes = plt.subplots(len(rows), columns, figsize=inches, squeeze=False, layout="constrained")
     for ax_row, (title, pictures) in zip(axes, rows.items()):
         for ax in ax_row: ax.set_axis_off()
-        for ax, picture in zip(ax_row, pictures): ax.imshow(np.squeeze(picture), vmin=0, vmax=255 if picture.dtype == np.uint8 else 1)
+        for ax, picture in zip(ax_row, pictures):
+            ax.imshow(np.squeeze(picture), vmin=0, vmax=255 if picture.dtype == np.uint8 else 1)
         ax_row[0].text(-.06, .5, title, rotation=90, ha="right", va="center", transform=ax_row[0].transAxes)
     return footer(fig, phantom, note)
 
@@ -70,31 +76,48 @@ def learning_curves(
     fig, ax = plt.subplots(figsize=(4.6, 3), layout="constrained")
     x = [h["epoch"] for h in history]
     for i, (column, label) in enumerate(series.items()):
-        ax.plot(x, [h[column] for h in history], marker="o" if len(x) <= 40 else "", ms=3, label=label, ls=["-", "-", ":"][i % 3])
+        y, marker = [h[column] for h in history], "o" if len(x) <= 40 else ""
+        ax.plot(x, y, marker=marker, ms=3, label=label, ls=["-", "-", ":"][i % 3])
     ax.set(xlabel="epoch", ylabel=ylabel, xlim=(0, max(x) + .5))
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend(loc="lower right")
     return footer(fig, phantom, note)
 
 # %% ../nbs/api/65_figures.ipynb #421dd903
+def _with_auc(label, a):
+    "A long label leaves the numbers a line of their own."
+    numbers = f"AUC {a['value']:.3f} ({a['low']:.3f}–{a['high']:.3f}), n = {a['n']}"
+    return f"{label}: {numbers}" if len(label) < 42 else f"{label}:\n{numbers}"
+
+
+def _corner(ax):
+    "The upper left corner, enlarged."
+    limits = dict(xlim=(-.005, .25), ylim=(.75, 1.005), xticks=(0, .1, .2), yticks=(.8, .9, 1))
+    inset = ax.inset_axes([.4, .1, .56, .56], **limits)
+    inset.tick_params(labelsize=7)
+    ax.indicate_inset_zoom(inset, edgecolor="#999999", lw=.6)
+    return inset
+
+
 def roc_figure(
     curves:dict, # Label -> (band from evaluation.roc_band, AUC row with value, low, high, n)
     phantom:bool, # Synthetic images?
     points:dict=None, # Label -> (false-positive rate, sensitivity) of an operating point
     note:str="", # Footer
 ): # Figure
-    "ROC curves with their AUC intervals (Figure 10), one or two of them with their bootstrap bands; their corner enlarged where all of them lie in it."
-    named = {k: f"{k}:{' ' if len(k) < 42 else chr(10)}AUC {a['value']:.3f} ({a['low']:.3f}–{a['high']:.3f}), n = {a['n']}" for k, (_, a) in curves.items()}
-    fig, ax = plt.subplots(figsize=(4.4, 4.1 + .17 * (len(named) + sum("\n" in t for t in named.values()))), layout="constrained")
+    "ROC curves and their AUC (Figure 10), one or two with bootstrap bands; their corner enlarged if all lie in it."
+    named = {k: _with_auc(k, a) for k, (_, a) in curves.items()}
+    lines = len(named) + sum("\n" in t for t in named.values())
+    fig, ax = plt.subplots(figsize=(4.4, 4.1 + .17 * lines), layout="constrained")
     frames = [ax]
-    if min(a["value"] for _, a in curves.values()) > .95:
-        frames.append(ax.inset_axes([.4, .1, .56, .56], xlim=(-.005, .25), ylim=(.75, 1.005), xticks=(0, .1, .2), yticks=(.8, .9, 1)))
-        frames[1].tick_params(labelsize=7); ax.indicate_inset_zoom(frames[1], edgecolor="#999999", lw=.6)
+    if min(a["value"] for _, a in curves.values()) > .95: frames.append(_corner(ax))
     for k, (label, (b, _)) in enumerate(curves.items()):
+        colour, style = PALETTE[k % len(PALETTE)], "-" if k < len(PALETTE) else "--"
         for frame in frames:
-            if len(curves) < 3: frame.fill_between(b["fpr"], b["low"], b["high"], color=PALETTE[k % len(PALETTE)], alpha=.18, lw=0)
-            frame.plot([0, *b["fpr"]], [0, *b["tpr"]], color=PALETTE[k % len(PALETTE)], ls="-" if k < len(PALETTE) else "--", label=named[label])
-    for (label, (x, y)), marker in zip((points or {}).items(), "osD^"): ax.plot(x, y, marker, color="k", ms=5, mfc="w", label=label)
+            if len(curves) < 3: frame.fill_between(b["fpr"], b["low"], b["high"], color=colour, alpha=.18, lw=0)
+            frame.plot([0, *b["fpr"]], [0, *b["tpr"]], color=colour, ls=style, label=named[label])
+    for (label, (x, y)), marker in zip((points or {}).items(), "osD^"):
+        ax.plot(x, y, marker, color="k", ms=5, mfc="w", label=label)
     ax.plot([0, 1], [0, 1], color="#999999", lw=.8, ls="--")
     ax.set(xlabel="1 − specificity", ylabel="sensitivity", xlim=(-.01, 1.01), ylim=(-.01, 1.01), aspect="equal")
     ax.legend(loc="upper center", bbox_to_anchor=(.5, -.13), fontsize=7.5)
@@ -113,7 +136,8 @@ def confusion_figure(
         m = np.array([[c["tn"], c["fp"]], [c["fn"], c["tp"]]], float)
         share = m / np.maximum(m.sum(1, keepdims=True), 1)
         text = [[f"{int(m[i, j])}\n{share[i, j]:.1%}" for j in (0, 1)] for i in (0, 1)]
-        sns.heatmap(share, annot=np.array(text), fmt="", cmap="Blues", vmin=0, vmax=1, cbar=False, square=True, ax=ax, xticklabels=classes, yticklabels=classes)
+        sns.heatmap(share, annot=np.array(text), fmt="", cmap="Blues", vmin=0, vmax=1, cbar=False, square=True, ax=ax,
+                    xticklabels=classes, yticklabels=classes)
         ax.set(title=title, xlabel="called", ylabel="true")
     return footer(fig, phantom, note)
 
@@ -129,7 +153,9 @@ def intervals(
     fig, ax = plt.subplots(figsize=(5.6, .42 * len(rows) + .9), layout="constrained")
     for i, r in enumerate(rows.values()):
         ax.plot([r["low"], r["high"]], [i, i], color=PALETTE[0], lw=2)
-        ax.plot(r["value"], i, "o", color=PALETTE[0]); ax.annotate(f"{r['value']:.3f}" if abs(r["value"]) < 10 else f"{r['value']:.0f}", (r["value"], i), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=7.5)
+        ax.plot(r["value"], i, "o", color=PALETTE[0])
+        said = f"{r['value']:.3f}" if abs(r["value"]) < 10 else f"{r['value']:.0f}"
+        ax.annotate(said, (r["value"], i), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=7.5)
     if reference is not None: ax.axvline(reference, color="#888888", lw=1, ls="--", zorder=0)
     ax.set(xlabel=xlabel, yticks=range(len(rows)), yticklabels=list(rows), ylim=(len(rows) - .4, -.7))
     return footer(fig, phantom, _drawn(rows.values(), note))
@@ -140,22 +166,27 @@ def stages(
 )->list: # dict(name, size, maps, parameters) for input, stem, five units, pooling, output
     "What the diagram shows, read from the model."
     units, index = [f"irru{i}" for i in range(1, 6)], {l.name: i for i, l in enumerate(model.layers)}
-    cuts = [0, *(index[f"{u}_pool"] for u in units), next(i for i, l in enumerate(model.layers) if "GlobalAverage" in type(l).__name__), len(model.layers)]
+    average = next(i for i, l in enumerate(model.layers) if "GlobalAverage" in type(l).__name__)
+    cuts = [0, *(index[f"{u}_pool"] for u in units), average, len(model.layers)]
     count = lambda i: sum(l.count_params() for l in model.layers[cuts[i]:cuts[i + 1]])
     shape = lambda name: model.get_layer(name).output.shape
     stem = model.get_layer("irru1_pool").input.shape
     rows = [dict(name="stem", size=stem[1], maps=stem[3], parameters=count(0))]
-    rows += [dict(name=f"IRRU {i}", size=shape(u)[1], maps=shape(u)[3], parameters=count(i)) for i, u in enumerate(units, 1)]
+    rows += [dict(name=f"IRRU {i}", size=shape(u)[1], maps=shape(u)[3], parameters=count(i))
+             for i, u in enumerate(units, 1)]
     return [dict(name="input", size=model.input_shape[1], maps=model.input_shape[3], parameters=0), *rows,
             dict(name="GAP + softmax", size=1, maps=model.output_shape[1], parameters=count(6))]
 
 # %% ../nbs/api/65_figures.ipynb #67e9a121
 def _box(ax, x, y, w, h, text, colour, size=7):
-    ax.add_patch(FancyBboxPatch((x - w / 2, y - h / 2), w, h, boxstyle="round,pad=0.02,rounding_size=.06", fc=colour, ec="#333333", lw=.7))
+    style = dict(boxstyle="round,pad=0.02,rounding_size=.06", fc=colour, ec="#333333", lw=.7)
+    ax.add_patch(FancyBboxPatch((x - w / 2, y - h / 2), w, h, **style))
     ax.text(x, y, text, ha="center", va="center", fontsize=size, linespacing=1.35)
 
 
-def _arrow(ax, a, b, bend=0.): ax.add_patch(FancyArrowPatch(a, b, arrowstyle="-|>", mutation_scale=7, lw=.8, color="#333333", connectionstyle=f"arc3,rad={bend}", shrinkA=1, shrinkB=1))
+def _arrow(ax, a, b, bend=0.):
+    style = dict(arrowstyle="-|>", mutation_scale=7, lw=.8, color="#333333", shrinkA=1, shrinkB=1)
+    ax.add_patch(FancyArrowPatch(a, b, connectionstyle=f"arc3,rad={bend}", **style))
 
 
 def draw_network(
@@ -166,8 +197,10 @@ def draw_network(
     "The row of stages from input to output."
     rows = stages(model)
     for i, r in enumerate(rows):
-        count = f"\n{r['parameters']:,}" if r["parameters"] else ""
-        _box(ax, i * 1.25, 0, 1.05, .35 + .5 * (r["size"] / rows[0]["size"]) ** .5, f"{r['name']}\n{r['size']}×{r['size']}×{r['maps']}{count}", "#dbe9f6" if "IRRU" in r["name"] else "#f2f2f2", 6.5)
+        text = f"{r['name']}\n{r['size']}×{r['size']}×{r['maps']}"
+        if r["parameters"]: text += f"\n{r['parameters']:,}"
+        height, colour = .35 + .5 * (r["size"] / rows[0]["size"]) ** .5, "#dbe9f6" if "IRRU" in r["name"] else "#f2f2f2"
+        _box(ax, i * 1.25, 0, 1.05, height, text, colour, 6.5)
         if i: _arrow(ax, ((i - 1) * 1.25 + .55, 0), (i * 1.25 - .55, 0))
     ax.set(xlim=(-.7, 1.25 * len(rows) - .5), ylim=(-.62, .62), title=title)
     ax.set_axis_off()
@@ -180,7 +213,8 @@ def draw_unit(
 ):
     "One inception recurrent residual unit with its three recurrent branches."
     conv = lambda tag: model.get_layer(f"irru{unit}_{tag}")
-    label = lambda tag: "RCL {}×{}, {} maps\n(t = 2, one shared recurrent kernel)".format(*conv(f"{tag}_ff").kernel_size, conv(f"{tag}_ff").filters)
+    known = lambda tag: (*conv(f"{tag}_ff").kernel_size, conv(f"{tag}_ff").filters)
+    label = lambda tag: "RCL {}×{}, {} maps\n(t = 2, one shared recurrent kernel)".format(*known(tag))
     _box(ax, 0, 0, .8, .5, f"input\n{conv('a_ff').input.shape[-1]} maps", "#f2f2f2")
     for y, tag in ((.75, "a"), (0, "b"), (-.75, "c")):
         if tag == "c": _box(ax, 1.25, y, .8, .42, "average\npooling 3×3", "#f2f2f2")
@@ -204,12 +238,16 @@ def pipeline_figure(
     phantom:bool, # Synthetic images?
     note:str="", # Footer
 ): # Figure
-    "Figure 2: augmented inputs, the network for pneumonia, the same network for COVID-19 with transferred weights, one unit."
+    "Figure 2: augmented inputs, the network for pneumonia, the same for COVID-19 with its weights, one unit."
     fig = plt.figure(figsize=(9.4, 6.4), layout="constrained")
     parts = fig.subfigures(4, 1, height_ratios=[1, 1, 1, 1.6])
-    parts[0].suptitle("One image, augmented anew each time that the network sees it", fontsize="medium", x=.02, ha="left")
-    for ax, picture in zip(parts[0].subplots(1, len(strip)), strip): ax.imshow(np.squeeze(picture), vmin=0, vmax=1); ax.set_axis_off()
+    title = "One image, augmented anew each time that the network sees it"
+    parts[0].suptitle(title, fontsize="medium", x=.02, ha="left")
+    for ax, picture in zip(parts[0].subplots(1, len(strip)), strip):
+        ax.imshow(np.squeeze(picture), vmin=0, vmax=1)
+        ax.set_axis_off()
     draw_network(parts[1].subplots(), model, "Pneumonia detection: trained from He initialisation")
-    draw_network(parts[2].subplots(), model, "COVID-19 detection: the same network, all weights transferred, then trained on")
+    title = "COVID-19 detection: the same network, all weights transferred, then trained on"
+    draw_network(parts[2].subplots(), model, title)
     draw_unit(parts[3].subplots(), model)
     return footer(fig, phantom, f"In each box: side × side × maps, and the parameters. {note}")

@@ -52,7 +52,8 @@ def framed(
     size:int, # Side of the result in pixels
 )->np.ndarray: # uint8 (size, size)
     "A slice cut to its lungs, on one grey scale [C]."
-    if image.shape != lungs.shape: raise InputError("framed", f"lungs of the size of the image, {image.shape}", lungs.shape)
+    if image.shape != lungs.shape:
+        raise InputError("framed", f"lungs of the size of the image, {image.shape}", lungs.shape)
     top, bottom, left, right = rectangle(lungs)
     part = (slice(top, bottom), slice(left, right))
     pixels = image[part] / np.float32(255)
@@ -85,9 +86,9 @@ def given(
     frame:str="lungs", # "lungs", or "whole" [P]
 )->np.ndarray: # uint8 (n, size, size, 1)
     "What a classifier is to get: slices cut to their lungs, or whole pictures."
+    if frame not in ("lungs", "whole"): raise InputError("frame", "lungs or whole", frame)
     if frame == "lungs": return framed_all(images, lungs, size)
-    if frame == "whole": return np.stack([to_uint8(resize(i[..., 0] / np.float32(255), size))[..., None] for i in images])
-    raise InputError("frame", "lungs or whole", frame)
+    return np.stack([to_uint8(resize(i[..., 0] / np.float32(255), size))[..., None] for i in images])
 
 # %% ../nbs/api/74_framing.ipynb #17d99c99
 def unframed(

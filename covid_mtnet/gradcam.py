@@ -30,7 +30,7 @@ def gradcam(
     images, # float (n, H, W, channels) in [0, 1], or uint8
     target:int=1, # Class whose evidence is shown
     batch:int=32, # Images per batch
-)->tuple[np.ndarray, np.ndarray]: # float32 (n, H, W), 0 where nothing speaks for the class; and the probabilities (n, classes)
+)->tuple[np.ndarray, np.ndarray]: # float32 (n, H, W), 0 where nothing speaks for the class; probabilities (n, classes)
     "Where the evidence for a class lies."
     both, kernel = last_maps(network), np.asarray(network.get_layer("logits").kernel, np.float32)
     kernel = kernel[:, target] - np.delete(kernel, target, 1).mean(1)
@@ -52,7 +52,8 @@ def share_inside(
 )->np.ndarray: # (n,), nan where there is no evidence or no mask
     "Share of the evidence inside a mask."
     total, inside = maps.sum((1, 2)), (maps * masks).sum((1, 2))
-    with np.errstate(invalid="ignore", divide="ignore"): return np.where(masks.any((1, 2)) & (total > 0), inside / total, np.nan)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(masks.any((1, 2)) & (total > 0), inside / total, np.nan)
 
 
 def share_of_others(

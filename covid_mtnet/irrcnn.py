@@ -6,6 +6,8 @@
 __all__ = ['MAPS', 'BatchNormalization', 'conv', 'norm_relu', 'cbr', 'rcl', 'irru', 'scaled', 'irrcnn']
 
 # %% ../nbs/api/40_irrcnn.ipynb #8740b3fc
+import functools
+
 import keras
 from keras import layers
 
@@ -17,12 +19,14 @@ class BatchNormalization(layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         if keras.backend.backend() != "tensorflow": return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
-        fused, known = tf.compat.v1.nn.fused_batch_norm, [v.value for v in (self.gamma, self.beta, self.moving_mean, self.moving_variance)]
+        fused = functools.partial(tf.compat.v1.nn.fused_batch_norm, epsilon=self.epsilon)
+        known = [v.value for v in (self.gamma, self.beta, self.moving_mean, self.moving_variance)]
         x = inputs if inputs.shape[-1] % 16 == 0 else tf.cast(inputs, "float32")
-        if not (training and self.trainable): return tf.cast(fused(x, *known, epsilon=self.epsilon, is_training=False)[0], inputs.dtype)
-        out, mean, variance = fused(x, *known[:2], epsilon=self.epsilon, is_training=True)
+        if not (training and self.trainable): return tf.cast(fused(x, *known, is_training=False)[0], inputs.dtype)
+        out, mean, variance = fused(x, *known[:2], is_training=True)
         n = tf.cast(tf.size(inputs) // inputs.shape[-1], "float32")
-        for v, seen in ((self.moving_mean, mean), (self.moving_variance, variance * (n - 1) / n)): v.assign(v * self.momentum + seen * (1 - self.momentum))
+        for v, seen in ((self.moving_mean, mean), (self.moving_variance, variance * (n - 1) / n)):
+            v.assign(v * self.momentum + seen * (1 - self.momentum))
         return tf.cast(out, inputs.dtype)
 
 
@@ -74,7 +78,7 @@ def irru(
     steps:int=2, # Recurrent steps t [T]
     name:str="irru", # Names the output and, with a suffix, the layers inside
 ): # Tensor (batch, height, width, maps)
-    "Inception recurrent residual unit: branches, concatenation and sum [T], shares 1:2:1 [T] at 256 maps, elsewhere [C]."
+    "Inception recurrent residual unit: branches, concatenation, sum [T]; shares 1:2:1 [T] at 256 maps, else [C]."
     pooled = layers.AveragePooling2D(3, 1, padding="same", name=f"{name}_pool")(x)
     branches = [rcl(source, share, kernel, steps, f"{name}_{tag}") for tag, source, share, kernel in
                 (("a", x, maps // 4, 1), ("b", x, maps // 2, 3), ("c", pooled, maps // 4, 1))]
@@ -82,7 +86,7 @@ def irru(
     return layers.Add(name=name)([layers.Concatenate()(branches), shortcut])
 
 # %% ../nbs/api/40_irrcnn.ipynb #38cd925e
-MAPS = (128, 256, 512, 1024, 2048) # Of the five IRRUs [C]: the schedule that fits both parameter counts that the authors print
+MAPS = (128, 256, 512, 1024, 2048) # Of the five IRRUs [C]: fits both parameter counts that the authors print
 
 
 def scaled(
@@ -95,7 +99,8 @@ def scaled(
 
 def _check(size, channels, classes):
     if size % 32 or size < 32: raise InputError("irrcnn", "an image size that 32 divides", size)
-    if channels < 1 or classes < 2: raise InputError("irrcnn", "at least 1 channel and 2 classes", f"{channels} and {classes}")
+    if channels < 1 or classes < 2:
+        raise InputError("irrcnn", "at least 1 channel and 2 classes", f"{channels} and {classes}")
 
 # %% ../nbs/api/40_irrcnn.ipynb #afbc4eba
 def irrcnn(

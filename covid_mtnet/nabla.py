@@ -18,7 +18,7 @@ def rrcu(
     maps:int, # Number of output maps
     name:str="rrcu", # Names the layers inside
 ): # Tensor (batch, height, width, maps)
-    "Recurrent residual convolution unit: x0 + RCL(RCL(x0)) [C]; with it the parameters come to the 18.98M of the paper."
+    "Recurrent residual convolution unit: x0 + RCL(RCL(x0)) [C]; it gives the paper's 18.98M parameters."
     x0 = x if x.shape[-1] == maps else conv(maps, 1, name=f"{name}_shortcut")(x)
     return layers.Add(name=name)([x0, rcl(rcl(x0, maps, 3, name=f"{name}_a"), maps, 3, name=f"{name}_b")])
 
@@ -38,6 +38,11 @@ def _check(size, channels, skip):
     if size % 32 or size < 32: raise InputError("nabla3", "an image size that 32 divides", size)
     if channels < 1: raise InputError("nabla3", "at least 1 channel", channels)
     if skip not in ("add", "concat"): raise InputError("nabla3", "skip add or concat", skip)
+
+
+def _mask(x):
+    "Probability of the region at every pixel of a tensor (batch, height, width, maps)."
+    return layers.Conv2D(1, 1, activation="sigmoid", kernel_initializer="he_normal", dtype="float32", name="mask")(x)
 
 
 def _decoder(encoded, start, maps, skip, name):
@@ -65,7 +70,7 @@ def nabla3(
         encoded.append(x)
     decoded = [_decoder(encoded, start, maps, skip, f"decoder{start}") for start in (5, 4, 3)]
     fused = layers.Add(name="fusion")(decoded)
-    return keras.Model(inputs, layers.Conv2D(1, 1, activation="sigmoid", kernel_initializer="he_normal", dtype="float32", name="mask")(fused), name="nabla3")
+    return keras.Model(inputs, _mask(fused), name="nabla3")
 
 # %% ../nbs/api/45_nabla.ipynb #e0571d7e
 def unet(
@@ -80,8 +85,10 @@ def unet(
     for level, m in enumerate(maps):
         x = cbr(cbr(layers.MaxPooling2D(2)(x) if level else x, m, 3), m, 3)
         encoded.append(x)
-    for level in range(4, -1, -1): x = cbr(cbr(layers.Concatenate()([up(x, maps[level]), encoded[level]]), maps[level], 3), maps[level], 3)
-    return keras.Model(inputs, layers.Conv2D(1, 1, activation="sigmoid", kernel_initializer="he_normal", dtype="float32", name="mask")(x), name="unet")
+    for level in range(4, -1, -1):
+        x = layers.Concatenate()([up(x, maps[level]), encoded[level]])
+        x = cbr(cbr(x, maps[level], 3), maps[level], 3)
+    return keras.Model(inputs, _mask(x), name="unet")
 
 # %% ../nbs/api/45_nabla.ipynb #b13190be
 def dice_loss(

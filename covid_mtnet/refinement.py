@@ -36,7 +36,8 @@ def largest(
     labels, n = ndimage.label(mask)
     if not n: return np.zeros(mask.shape, bool)
     sizes = np.bincount(labels.ravel())[1:]
-    keep = [i for i in np.argsort(-sizes, kind="stable")[:count] if sizes[i] >= max(smallest * mask.size, second * sizes.max())]
+    least = max(smallest * mask.size, second * sizes.max())
+    keep = [i for i in np.argsort(-sizes, kind="stable")[:count] if sizes[i] >= least]
     return np.isin(labels, np.array(keep, int) + 1)
 
 # %% ../nbs/api/70_refinement.ipynb #9c46ed7f

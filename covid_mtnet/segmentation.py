@@ -51,8 +51,8 @@ def validation(
     known = np.asarray(truth)[..., 0] > 0
     def validate(model):
         found = probabilities(model, images, batch, "validate") >= .5
-        counts = {k: (a & b).sum((1, 2)) for k, a, b in (("tp", known, found), ("fp", ~known, found), ("fn", known, ~found), ("tn", ~known, ~found))}
-        o = masks.overlaps(counts)
+        both = dict(tp=known & found, fp=~known & found, fn=known & ~found, tn=~known & ~found)
+        o = masks.overlaps({k: m.sum((1, 2)) for k, m in both.items()})
         return dict(val_dice=float(np.nanmean(o["dice"])), val_accuracy=float(o["accuracy"].mean()))
     return validate
 
@@ -79,7 +79,8 @@ def train(
     **options, # rate, schedule, key, log, stop: as for training.fit
 ): # The model that predicts and the history
     "Train a segmentation network."
-    return training.fit(learner, training.Batches(images, truth, batch, augmentation, seed, masks=True), validate, run_dir, epochs, **options)
+    batches = training.Batches(images, truth, batch, augmentation, seed, masks=True)
+    return training.fit(learner, batches, validate, run_dir, epochs, **options)
 
 # %% ../nbs/api/72_segmentation.ipynb #af4e986b
 def scored(
@@ -92,4 +93,5 @@ def scored(
     "Raw and refined masks and their scores."
     known = np.asarray(truth)[..., 0] > 0
     out = {"raw": found >= .5, "refined": refine_all(found, **(refinement or {}))}
-    return pd.concat([masks.score(rows, known, m, model, k) for k, m in out.items()], ignore_index=True), {f"{model}.{k}": m for k, m in out.items()}
+    table = pd.concat([masks.score(rows, known, m, model, k) for k, m in out.items()], ignore_index=True)
+    return table, {f"{model}.{k}": m for k, m in out.items()}

@@ -16,7 +16,7 @@ from .training import gpus
 
 # %% ../nbs/api/52_speed.ipynb #c9705891
 def forward_flops(
-    network:keras.Model, # From irrcnn, nabla3 or unet: layers of models inside it are not counted, so not what fit gives back
+    network:keras.Model, # From irrcnn, nabla3 or unet, not what fit gives back: layers of models inside are not counted
 )->int: # Floating-point operations for one image, forward
     "Operations of the convolutions and dense layers."
     total = 0
@@ -24,7 +24,8 @@ def forward_flops(
         if not isinstance(layer, (layers.Conv2D, layers.Dense)): continue
         for call in known["inbound_nodes"]:
             side = call["args"][0]["config"]["shape"][1:3]
-            places = math.prod(math.ceil(n / s) for n, s in zip(side, layer.strides)) if isinstance(layer, layers.Conv2D) else 1
+            strides = layer.strides if isinstance(layer, layers.Conv2D) else () # A dense layer has one place
+            places = math.prod(math.ceil(n / s) for n, s in zip(side, strides))
             total += 2 * places * math.prod(layer.kernel.shape)
     return total
 
@@ -49,8 +50,9 @@ def speed(
     history:list, # Rows of epochs with their seconds
     images:int, # Training images of one epoch
     rate:float=None, # Of matrix products; None: measured now
-)->dict: # seconds_per_epoch (median), images_per_second, gflops (10^9 operations per second), share (of the rate of matrix products)
+)->dict: # seconds_per_epoch (median), images_per_second, gflops (10^9 a second), share (of the rate of matrix products)
     "Speed of a training run."
     seconds = float(np.median([row["seconds"] for row in history]))
     done = 3 * forward_flops(network) * images / seconds
-    return dict(seconds_per_epoch=round(seconds, 2), images_per_second=round(images / seconds, 2), gflops=round(done / 1e9, 1), share=round(done / (rate or matmul_rate()), 4))
+    return dict(seconds_per_epoch=round(seconds, 2), images_per_second=round(images / seconds, 2),
+                gflops=round(done / 1e9, 1), share=round(done / (rate or matmul_rate()), 4))

@@ -38,7 +38,9 @@ def _has_bfloat16():
     if any(d.startswith("tpu") for d in keras.distribution.list_devices()): return True
     if gpus(): return all(map(_since_ampere, _capabilities()))
     cpu = Path("/proc/cpuinfo")
-    return cpu.exists() and bool({"avx512_bf16", "amx_bf16", "bf16"} & set(cpu.read_text().split("flags", 1)[-1].split("\n", 1)[0].split()))
+    if not cpu.exists(): return False
+    flags = cpu.read_text().split("flags", 1)[-1].split("\n", 1)[0].split()
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
 
 
 def _capabilities():
@@ -46,7 +48,8 @@ def _capabilities():
         import jax
         return [getattr(d, "compute_capability", None) for d in jax.devices()]
     import tensorflow as tf
-    return [tf.config.experimental.get_device_details(d).get("compute_capability") for d in tf.config.list_physical_devices("GPU")]
+    known = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
+    return [about.get("compute_capability") for about in known]
 
 
 def _since_ampere(capability):
@@ -117,8 +120,8 @@ def epoch_order(
     rng, n = np.random.default_rng((seed, epoch)), len(labels)
     if not balanced: return rng.permutation(n)
     classes = [np.flatnonzero(labels == c) for c in np.unique(labels)]
-    take = [np.concatenate([rng.permutation(c) for _ in range(math.ceil(n / len(c)))])[:n // len(classes)] for c in classes]
-    return rng.permutation(np.concatenate(take))
+    again_and_again = lambda c: np.concatenate([rng.permutation(c) for _ in range(math.ceil(n / len(c)))])
+    return rng.permutation(np.concatenate([again_and_again(c)[:n // len(classes)] for c in classes]))
 
 # %% ../nbs/api/50_training.ipynb #1e3a4dbf
 class Batches(keras.utils.PyDataset):
@@ -129,24 +132,28 @@ class Batches(keras.utils.PyDataset):
         batch:int, # Images per batch
         augmentation:Augmentation=Augmentation(), # Ranges of the random changes
         seed:int=0, # Seed of the run
-        labels=None, # Class of each image for balancing; None takes every image at most once per epoch: what fills no whole batch is left out, other images each time
+        labels=None, # Class of each image for balancing; None takes an image at most once per epoch, whole batches only
         masks:bool=False, # Targets are masks, 0 and 1: they go in with the images and are moved along with them
         epoch:int=0, # Epoch to begin with
     ):
         super().__init__(workers=1)
         if len(images) != len(targets): raise InputError("targets", f"{len(images)}, one per image", len(targets))
-        self.images, self.targets, self.batch, self.augmentation, self.seed, self.labels, self.masks = images, targets, batch, augmentation, seed, labels, masks
+        self.images, self.targets, self.labels, self.masks = images, targets, labels, masks
+        self.batch, self.augmentation, self.seed = batch, augmentation, seed
         self.start(epoch)
 
     @property
     def key(self)->str:
         "Key of what is learned from: another image, target or label makes another training."
         arrays = (self.images, self.targets, *(() if self.labels is None else (self.labels,)))
-        return digest(*((str(np.asarray(a).dtype), np.shape(a), sha256(np.ascontiguousarray(a).tobytes())) for a in arrays))
+        content = lambda a: sha256(np.ascontiguousarray(a).tobytes())
+        return digest(*((str(np.asarray(a).dtype), np.shape(a), content(a)) for a in arrays))
 
     def start(self,
         epoch:int, # Epoch to draw, from 0
-    ): self.epoch, self.order = epoch, epoch_order(np.zeros(len(self.images)) if self.labels is None else self.labels, self.seed, epoch)
+    ):
+        labels = np.zeros(len(self.images)) if self.labels is None else self.labels
+        self.epoch, self.order = epoch, epoch_order(labels, self.seed, epoch)
 
     def on_epoch_end(self): self.start(self.epoch + 1)
 
@@ -185,7 +192,8 @@ def with_masks(
     network:keras.Model, # Takes float images in [0, 1], gives probabilities of the same height and width
 )->keras.Model: # Takes [uint8 images, draws, uint8 masks], gives (batch, height, width, 2): probability and moved mask
     "The learner of a segmentation network."
-    plain, mask = with_augmentation(network), keras.Input((*network.input_shape[1:3], 1), dtype="uint8", name="mask_bytes")
+    plain = with_augmentation(network)
+    mask = keras.Input((*network.input_shape[1:3], 1), dtype="uint8", name="mask_bytes")
     both = layers.Concatenate(dtype="float32")([plain.output, Move(name="move")(mask, plain.inputs[1])])
     return keras.Model([*plain.inputs, mask], both, name=f"{network.name}_learner")
 
@@ -221,7 +229,8 @@ def predict(
     return np.concatenate(out).reshape(views, len(images), *out[0].shape[1:])
 
 # %% ../nbs/api/50_training.ipynb #80489e40
-SHIFT = Augmentation(rotate=5, stretch=.35, gamma=.4, contrast=.4, brightness=.12, shade=.2, blur=1.) # What differs from hospital to hospital [C]
+# What differs from hospital to hospital [C]
+SHIFT = Augmentation(rotate=5, stretch=.35, gamma=.4, contrast=.4, brightness=.12, shade=.2, blur=1.)
 
 
 def shifted(
@@ -232,7 +241,8 @@ def shifted(
 )->np.ndarray: # uint8 (copies * n, height, width, channels), copy after copy
     "The same images with exposure, contrast, sharpness and proportions changed."
     layer = Augment()
-    parts = [layer(images[i:i + 64], draws(augmentation, seed, c, range(i, min(i + 64, len(images))))) for c in range(copies) for i in range(0, len(images), 64)]
+    table = lambda c, i: draws(augmentation, seed, c, range(i, min(i + 64, len(images))))
+    parts = [layer(images[i:i + 64], table(c, i)) for c in range(copies) for i in range(0, len(images), 64)]
     return np.concatenate([np.asarray(p * 255 + .5, np.float32).astype(np.uint8) for p in parts])
 
 # %% ../nbs/api/50_training.ipynb #1ceafa02
@@ -264,7 +274,9 @@ def load_state(
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as e:
         raise InputError(path, "a whole checkpoint", f"{type(e).__name__}: {e}; remove it to begin anew") from e
     state = _state(model)
-    if made != key: raise InputError(path, f"a checkpoint of the same run ({key})", f"one of {made}: other parameters or data; remove it to begin anew")
+    if made != key:
+        found = f"one of {made}: other parameters or data; remove it to begin anew"
+        raise InputError(path, f"a checkpoint of the same run ({key})", found)
     if len(held) != len(state): raise InputError(path, f"{len(state)} arrays", len(held))
     for i, v in enumerate(state): v.assign(held[f"v{i}"])
     return history
@@ -284,9 +296,11 @@ class Averaged:
     def __enter__(self):
         m = self.model
         self.kept = []
-        if not m.optimizer.use_ema or not int(m.optimizer.iterations.numpy()): return m # Before the first step the averages are zeros
+        averaged = m.optimizer.use_ema and int(m.optimizer.iterations.numpy())
+        if not averaged: return m # Before the first step the averages are zeros
         self.kept = [np.array(v.numpy()) for v in m.trainable_variables]
-        for v, a in zip(m.trainable_variables, m.optimizer._model_variables_moving_average): v.assign(np.array(a.numpy()))
+        averages = m.optimizer._model_variables_moving_average
+        for v, a in zip(m.trainable_variables, averages): v.assign(np.array(a.numpy()))
         return m
 
     def __exit__(self, *_):
@@ -331,8 +345,9 @@ class Learner:
     ):
         self.network, self.model, self.masks = network, with_augmentation(network), masks
         self.trains = with_masks(network) if masks else self.model
-        self.trains.compile(Adam(1e-3, weight_decay=decay, use_ema=bool(average), ema_momentum=average or .99), loss=against_moved(loss) if masks else loss,
-                            metrics=[] if masks else list(metrics), auto_scale_loss=False)
+        self.trains.compile(
+            Adam(1e-3, weight_decay=decay, use_ema=bool(average), ema_momentum=average or .99),
+            loss=against_moved(loss) if masks else loss, metrics=[] if masks else list(metrics), auto_scale_loss=False)
         self.trains.optimizer.build(self.trains.trainable_variables)
         weights = {id(v) for v in network.weights}
         self.drawn = [(v, np.array(v.numpy())) for v in network.variables if id(v) not in weights]
@@ -362,7 +377,8 @@ def print_row(
 ):
     "The default log: one line per epoch, and how long the rest will take."
     left = (epochs - row["epoch"]) * row["seconds"] / 60
-    print("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()) + f"  about {left:.0f} min left", flush=True)
+    said = [f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()]
+    print(*said, f"about {left:.0f} min left", sep="  ", flush=True)
 
 
 def stalled(
@@ -382,7 +398,8 @@ def fed(
     if keras.backend.backend() != "tensorflow": return batches
     import tensorflow as tf
     kind = keras.tree.map_structure(lambda a: tf.TensorSpec((None, *a.shape[1:]), a.dtype), batches[0])
-    data = tf.data.Dataset.from_generator(lambda: (batches[i] for i in range(len(batches))), output_signature=kind).apply(tf.data.experimental.assert_cardinality(len(batches)))
+    data = tf.data.Dataset.from_generator(lambda: (batches[i] for i in range(len(batches))), output_signature=kind)
+    data = data.apply(tf.data.experimental.assert_cardinality(len(batches)))
     options = tf.data.Options()
     options.autotune.enabled = False
     return data.prefetch(2).with_options(options)
@@ -399,7 +416,9 @@ def run_epoch(
     "Train one epoch and validate with the averaged weights."
     began, learner.trains.optimizer.learning_rate = time.perf_counter(), rate
     batches.start(epoch)
-    kept = learner.trains.fit(fed(batches), epochs=epoch + 1, initial_epoch=epoch, callbacks=[Bar(f"epoch {epoch + 1}/{epochs}")], verbose=0, shuffle=False)
+    bar = Bar(f"epoch {epoch + 1}/{epochs}")
+    kept = learner.trains.fit(
+        fed(batches), epochs=epoch + 1, initial_epoch=epoch, callbacks=[bar], verbose=0, shuffle=False)
     row = dict(epoch=epoch + 1, rate=rate, **{k: float(v[-1]) for k, v in kept.history.items()})
     with Averaged(learner.trains): row.update(validate(learner.model))
     return dict(row, seconds=time.perf_counter() - began)
@@ -413,13 +432,14 @@ def fit(
     epochs:int, # Epochs in all [P: 75 for detection in X-ray, 150 for CT; not printed for lungs and infected regions]
     rate:float=1e-3, # Learning rate of the first epoch, see learning_rate
     schedule:str="steps", # See learning_rate
-    key:str="", # All else that the training depends on: network, loss, epochs, rate, schedule, batch, seed, augmentation, code. Images, targets and labels are added here; what is left out of it goes unnoticed, and the old training is given back
+    key:str="", # All else that the training depends on; what it leaves out goes unnoticed (see above)
     log=print_row, # Called with the row of every finished epoch and the number of epochs
     stop=lambda history: False, # history -> bool, asked before every epoch
 )->tuple[keras.Model, list]: # The trained augmented model (averaged weights) and its history
     "Train, go on where a killed run stopped, or take up what is trained already."
     run_dir, trains, key = Path(run_dir), learner.trains, digest(key, batches.key)
-    if learner.masks != batches.masks: raise InputError("fit", f"batches with masks={learner.masks}, as the learner", batches.masks)
+    if learner.masks != batches.masks:
+        raise InputError("fit", f"batches with masks={learner.masks}, as the learner", batches.masks)
     for left in run_dir.glob(".checkpoint.npz.*"): shutil.rmtree(left, ignore_errors=True)
     history = load_trained(run_dir, learner.network, key)
     if history is not None: return learner.model, history
@@ -427,7 +447,8 @@ def fit(
     history = load_state(checkpoint, trains, key) if checkpoint.exists() else []
     for epoch in range(len(history), epochs):
         if stop(history): break
-        history.append(run_epoch(learner, batches, validate, epoch, epochs, learning_rate(epoch, epochs, rate, schedule)))
+        now = learning_rate(epoch, epochs, rate, schedule)
+        history.append(run_epoch(learner, batches, validate, epoch, epochs, now))
         save_state(checkpoint, trains, history, key)
         log(history[-1], epochs)
     Averaged(trains).__enter__()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 def faults(text):
     for i, line in enumerate(text.splitlines(), 1):
-        if re.search(r"https?:|file:|--(index|extra-index|find-links)|(^|\s)/|@ ", line): yield f"line {i} holds an address or a path: {line.strip()}"
+        if re.search(r"https?:|file:|--(index|extra-index|find-links)|(^|\s)/|@ ", line):
+            yield f"line {i} holds an address or a path: {line.strip()}"
         if "==" in line and not line.rstrip().endswith("\\"): yield f"line {i} pins without a hash: {line.strip()}"
 
 

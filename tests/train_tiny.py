@@ -17,6 +17,8 @@ x = np.stack([(p.image * 255).astype(np.uint8)[..., None] for p in pictures])
 y = np.arange(48) % 2
 batches = training.Batches(x, y, 8, Augmentation(rotate=10, shift=.1, gamma=.3, flip=.5), seed=3, labels=y)
 check = lambda model: {"val": float(training.predict(model, x, 16)[0, :, 1].mean())}
-model, _ = training.fit(training.Learner(irrcnn(32, width=1 / 16, dropout=.2), average=.9, decay=.01), batches, check, run_dir, epochs)
+learner = training.Learner(irrcnn(32, width=1 / 16, dropout=.2), average=.9, decay=.01)
+model, _ = training.fit(learner, batches, check, run_dir, epochs)
 weights = b"".join(np.asarray(v.value).tobytes() for v in model.trainable_variables)
-print("hash", sha256(weights), sha256(training.predict(model, x, 16, views=2, augmentation=Augmentation(shift=.1)).tobytes()))
+views = training.predict(model, x, 16, views=2, augmentation=Augmentation(shift=.1))
+print("hash", sha256(weights), sha256(views.tobytes()))
