@@ -40,7 +40,8 @@ def accuracies()->pd.DataFrame: # A row per claim
         a = attainable(c[claim], n)
         k = min((a["below"], a["above"]), key=lambda near: abs(near[1] - c[claim]))[0]
         low, high = wilson(k, n)
-        out.append(dict(claim=claim, printed=c[claim], n=n, attainable=a["attainable"], below="{}/{} = {:.2f}".format(a["below"][0], n, a["below"][1]), above="{}/{} = {:.2f}".format(a["above"][0], n, a["above"][1]),
+        below, above = (f"{near[0]}/{n} = {near[1]:.2f}" for near in (a["below"], a["above"]))
+        out.append(dict(claim=claim, printed=c[claim], n=n, attainable=a["attainable"], below=below, above=above,
                         smallest_n=smallest_n(c[claim]), nearest=k, low=100 * low, high=100 * high))
     return pd.DataFrame(out)
 
@@ -57,8 +58,11 @@ def lung_share(
 def implied()->dict: # What each printed number implies
     "Dice, IoU and lung share that the printed numbers imply."
     c, p = claimed(), printed()
-    return dict(dice_from_iou=2 * c["S3"] / (1 + c["S3"]), iou_from_dice=c["S4"] / (2 - c["S4"]), iou_from_f1=c["S2"] / (2 - c["S2"]), lung_share_needed=lung_share(c["S1"], c["S2"]),
-                lung_share_row1=p["lung_row1"] / p["segmentation_size"] ** 2, lung_share_last=p["lung_last"] / p["segmentation_size"] ** 2, lung_share_ct=lung_share(c["L2"], c["L1"]))
+    pixels, iou = p["segmentation_size"] ** 2, lambda dice: dice / (2 - dice)
+    return dict(
+        dice_from_iou=2 * c["S3"] / (1 + c["S3"]), iou_from_dice=iou(c["S4"]), iou_from_f1=iou(c["S2"]),
+        lung_share_needed=lung_share(c["S1"], c["S2"]), lung_share_row1=p["lung_row1"] / pixels,
+        lung_share_last=p["lung_last"] / pixels, lung_share_ct=lung_share(c["L2"], c["L1"]))
 
 
 def best_reading(
@@ -67,11 +71,12 @@ def best_reading(
     mean_iou:float, # Printed as IoU
     dice:float, # Printed as DC
 )->dict: # lung: share of the image; off: largest difference; and the four values
-    "The share of lung at which the four fit best as pixel accuracy, class-weighted F1, two-class mean IoU and lung Dice."
-    wrong = 1 - accuracy
+    "The share of lung at which they fit best as pixel accuracy, class-weighted F1, two-class mean IoU and lung Dice."
     lung, missed = np.meshgrid(np.linspace(.1, .6, 501), np.linspace(0, 1, 101))
-    o = overlaps(dict(tp=lung - wrong * missed, fp=wrong * (1 - missed), fn=wrong * missed, tn=1 - lung - wrong * (1 - missed)))
-    off = np.max([np.abs(o[k] - v) for k, v in dict(weighted_f1=weighted_f1, mean_iou=mean_iou, dice=dice).items()], axis=0)
+    fn, fp = (1 - accuracy) * missed, (1 - accuracy) * (1 - missed)
+    o = overlaps(dict(tp=lung - fn, fp=fp, fn=fn, tn=1 - lung - fp))
+    want = dict(weighted_f1=weighted_f1, mean_iou=mean_iou, dice=dice)
+    off = np.max([np.abs(o[k] - v) for k, v in want.items()], axis=0)
     at = np.unravel_index(off.argmin(), off.shape)
     return dict(lung=float(lung[at]), off=float(off[at]), **{k: float(v[at]) for k, v in o.items()})
 
@@ -79,9 +84,13 @@ def best_reading(
 def sums()->pd.DataFrame: # What is added, its sum, what is printed
     "Counts that should add up."
     p = printed()
-    rows = [("CT: normal + COVID-19", p["ct_normal"] + p["ct_covid"], p["ct_total"]), ("CT: training and validation + test", p["ct_learn"] + p["ct_test"], p["ct_total"]),
-            ("CT: the total in section 4.2 and in the limitations", p["ct_total"], p["ct_limitations"]), ("pneumonia: normal + pneumonia, training", p["pneumonia_normal"] + p["pneumonia_pneumonia"], p["pneumonia_train"]),
-            ("pneumonia: normal + pneumonia, test", p["pneumonia_test_normal"] + p["pneumonia_test_pneumonia"], p["pneumonia_test"]), ("chest segmentation: 20 % of all, and the images tested", .2 * p["chest_total"], p["chest_test"]),
+    pneumonia = lambda part: p[f"pneumonia_{part}normal"] + p[f"pneumonia_{part}pneumonia"]
+    rows = [("CT: normal + COVID-19", p["ct_normal"] + p["ct_covid"], p["ct_total"]),
+            ("CT: training and validation + test", p["ct_learn"] + p["ct_test"], p["ct_total"]),
+            ("CT: the total in section 4.2 and in the limitations", p["ct_total"], p["ct_limitations"]),
+            ("pneumonia: normal + pneumonia, training", pneumonia(""), p["pneumonia_train"]),
+            ("pneumonia: normal + pneumonia, test", pneumonia("test_"), p["pneumonia_test"]),
+            ("chest segmentation: 20 % of all, and the images tested", .2 * p["chest_total"], p["chest_test"]),
             ("lung CT: 80 % of all is a whole number", .8 * p["lung_ct_total"], round(.8 * p["lung_ct_total"]))]
     return pd.DataFrame([dict(what=w, computed=a, printed=b, agree=bool(abs(a - b) < 1e-9)) for w, a, b in rows])
 
@@ -89,8 +98,10 @@ def sums()->pd.DataFrame: # What is added, its sum, what is printed
 def shares()->pd.DataFrame: # lung, infected, printed, rounded, truncated
     "Infected shares from the printed pixel counts."
     p, c = printed(), claimed()
-    rows = [("Q1", p["infected_row1"], p["lung_row1"]), ("Q5", p["infected_last"], p["lung_last"]), ("Q6", p["infected_ct_row1"], p["lung_ct_row1"])]
-    return pd.DataFrame([dict(claim=q, infected=int(k), lung=int(n), printed=f"{c[q]:.2f}", rounded=percentage(k, n), truncated=percentage(k, n, truncate=True)) for q, k, n in rows])
+    places = {"Q1": "row1", "Q5": "last", "Q6": "ct_row1"}
+    counts = {q: (int(p[f"infected_{place}"]), int(p[f"lung_{place}"])) for q, place in places.items()}
+    return pd.DataFrame([dict(claim=q, infected=k, lung=n, printed=f"{c[q]:.2f}", rounded=percentage(k, n),
+                              truncated=percentage(k, n, truncate=True)) for q, (k, n) in counts.items()])
 
 # %% ../nbs/api/83_audit.ipynb #d4a4ee0e
 def finding(
@@ -99,7 +110,10 @@ def finding(
     "The column `attainable` of the claims report."
     known = granularity(claim)
     if claim["id"] in ACCURACIES: return f"{known}; the smallest n is {smallest_n(float(claim['printed']))}"
-    return _findings().get(claim["id"], "").format(known=known) or known or claim["attainable"] + (": " + claim["note"] if claim["attainable"] == "unknown" and claim["note"] else "")
+    found = _findings().get(claim["id"], "").format(known=known) or known
+    if found: return found
+    why = f": {claim['note']}" if claim["attainable"] == "unknown" and claim["note"] else ""
+    return claim["attainable"] + why
 
 
 @functools.cache
@@ -109,33 +123,53 @@ def _findings():
     like = "unknown: fits the other three as {{}}, to {:.3f}, at {:.0f} % lung".format(fit["off"], 100 * fit["lung"]).format
     folder = int(p["public_validation"])
     below = attainable(c["P2"], folder)["below"]
-    found = {"P2": f"unknown: split not printed; {below[0]}/{folder} = {below[1]:.2f} in the public folder", "P3": "unknown: pneumonia in the text, COVID-19 in the caption of Figure 10",
-             "S1": like("pixel accuracy"), "S2": like("class-weighted F1"), "S3": like("mean IoU of both classes") + f"; as lung IoU Dice were {i['dice_from_iou']:.4f}", "S4": like("lung Dice"),
-             "L1": f"unknown: fits the accuracy at {100 * i['lung_share_ct']:.0f} % lung", "L2": f"unknown: fits the F1 at {100 * i['lung_share_ct']:.0f} % lung",
-             "D2": f"{{known}}; {p['ct_learn']:g} + {p['ct_test']:g} = {p['ct_learn'] + p['ct_test']:g}, section 7 says {p['ct_limitations']:g}",
-             "D3": f"{{known}}; 20 % are {.2 * p['chest_total']:.1f}, tested are {p['chest_test']:g}", "D4": f"yes; 80 % are {.8 * p['lung_ct_total']:.1f}",
-             "T1": f"no: {c['P1']:g} of pneumonia minus {p['covid_net']:g} of COVID-19; section 6 gives the latter as {p['covid_net_again']:g}"}
-    return found | {k: f"yes: {r.infected}/{r.lung}, " + ("cut off" if r.printed == r.truncated != r.rounded else "cut off or rounded") for k, r in q.iterrows()}
+    ct_lung = f"at {100 * i['lung_share_ct']:.0f} % lung"
+    found = {
+        "P2": f"unknown: split not printed; {below[0]}/{folder} = {below[1]:.2f} in the public folder",
+        "P3": "unknown: pneumonia in the text, COVID-19 in the caption of Figure 10",
+        "S1": like("pixel accuracy"), "S2": like("class-weighted F1"),
+        "S3": like("mean IoU of both classes") + f"; as lung IoU Dice were {i['dice_from_iou']:.4f}",
+        "S4": like("lung Dice"),
+        "L1": f"unknown: fits the accuracy {ct_lung}", "L2": f"unknown: fits the F1 {ct_lung}",
+        "D2": f"{{known}}; {p['ct_learn']:g} + {p['ct_test']:g} = {p['ct_learn'] + p['ct_test']:g}, "
+              f"section 7 says {p['ct_limitations']:g}",
+        "D3": f"{{known}}; 20 % are {.2 * p['chest_total']:.1f}, tested are {p['chest_test']:g}",
+        "D4": f"yes; 80 % are {.8 * p['lung_ct_total']:.1f}",
+        "T1": f"no: {c['P1']:g} of pneumonia minus {p['covid_net']:g} of COVID-19; "
+              f"section 6 gives the latter as {p['covid_net_again']:g}"}
+    cut = lambda r: "cut off" if r.printed == r.truncated != r.rounded else "cut off or rounded"
+    return found | {k: f"yes: {r.infected}/{r.lung}, {cut(r)}" for k, r in q.iterrows()}
 
 # %% ../nbs/api/83_audit.ipynb #0647326b
 def rows()->list: # dict(id, name, value, low, high, n, unit, method)
     "Every number of the audit."
-    p, c = printed(), claimed()
-    out = [dict(id=id, name=name, value=float(v), low=low, high=high, n=n, unit=unit, method="arithmetic on printed numbers") for id, name, v, low, high, n, unit in _values(p, c)]
-    return out
+    kept = dict(low=None, high=None, n=None, unit="")
+    return [dict(id=id, name=name, value=float(value), **(kept | more), method="arithmetic on printed numbers")
+            for id, name, value, more in _values(printed(), claimed())]
 
 
 def _values(p, c):
+    "Of every number its id, its name, its value and what else is known of it."
     for r in accuracies().to_dict("records"):
-        yield f"{r['claim']}.nearest", f"{r['claim']}: nearest whole count", r["nearest"], None, None, r["n"], "images"
-        yield f"{r['claim']}.interval", f"{r['claim']}: nearest count as a share, with its Wilson interval", 100 * r["nearest"] / r["n"], r["low"], r["high"], r["n"], "%"
-        yield f"{r['claim']}.smallest_n", f"{r['claim']}: smallest number of images that could give it", r["smallest_n"], None, None, None, "images"
-    for k, v in implied().items(): yield f"chest.{k}", f"chest segmentation: {k.replace('_', ' ')}", v, None, None, None, ""
+        claim, n, k = r["claim"], r["n"], r["nearest"]
+        yield f"{claim}.nearest", f"{claim}: nearest whole count", k, dict(n=n, unit="images")
+        yield (f"{claim}.interval", f"{claim}: nearest count as a share, with its Wilson interval", 100 * k / n,
+               dict(low=r["low"], high=r["high"], n=n, unit="%"))
+        name = f"{claim}: smallest number of images that could give it"
+        yield f"{claim}.smallest_n", name, r["smallest_n"], dict(unit="images")
+    for k, v in implied().items(): yield f"chest.{k}", f"chest segmentation: {k.replace('_', ' ')}", v, {}
     fit = best_reading(c["S1"], c["S2"], c["S3"], c["S4"])
-    for k in ("lung", "off"): yield f"chest.fit.{k}", f"chest segmentation: best reading of the four numbers, {k}", fit[k], None, None, None, ""
-    yield "baseline", "accuracy of always saying pneumonia", 100 * p["pneumonia_test_pneumonia"] / p["pneumonia_test"], None, None, int(p["pneumonia_test"]), "%"
-    yield "gap", "validation minus test accuracy", c["P2"] - c["P1"], None, None, None, "points"
-    yield "validation.nearest", "nearest to the validation accuracy on the public validation folder", 100 * attainable(c["P2"], int(p["public_validation"]))["below"][1] / 100, None, None, int(p["public_validation"]), "%"
-    yield "improvement", "pneumonia accuracy minus COVID-Net's COVID-19 accuracy", c["P1"] - p["covid_net"], None, None, None, "points"
-    yield "improvement.stated", "pneumonia accuracy minus what section 6 gives COVID-Net", c["P1"] - p["covid_net_again"], None, None, None, "points"
-    for s in sums().to_dict("records"): yield f"sum.{s['what']}", s["what"], s["computed"], None, None, None, f"printed: {s['printed']:g}"
+    for k in ("lung", "off"):
+        yield f"chest.fit.{k}", f"chest segmentation: best reading of the four numbers, {k}", fit[k], {}
+    n, folder = int(p["pneumonia_test"]), int(p["public_validation"])
+    share = 100 * p["pneumonia_test_pneumonia"] / n
+    yield "baseline", "accuracy of always saying pneumonia", share, dict(n=n, unit="%")
+    yield "gap", "validation minus test accuracy", c["P2"] - c["P1"], dict(unit="points")
+    name = "nearest to the validation accuracy on the public validation folder"
+    yield "validation.nearest", name, attainable(c["P2"], folder)["below"][1], dict(n=folder, unit="%")
+    name = "pneumonia accuracy minus COVID-Net's COVID-19 accuracy"
+    yield "improvement", name, c["P1"] - p["covid_net"], dict(unit="points")
+    name = "pneumonia accuracy minus what section 6 gives COVID-Net"
+    yield "improvement.stated", name, c["P1"] - p["covid_net_again"], dict(unit="points")
+    for s in sums().to_dict("records"):
+        yield f"sum.{s['what']}", s["what"], s["computed"], dict(unit=f"printed: {s['printed']:g}")

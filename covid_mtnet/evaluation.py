@@ -47,11 +47,13 @@ def interval(
     values, # One value per resample, as from resamples: the sample's own first
 )->dict: # value, low, high (95 % percentile interval)
     "The sample's value and its bootstrap interval."
-    low, high = np.nanpercentile(values[1:], [2.5, 97.5])
+    drawn = values[1:][~np.isnan(values[1:])]
+    low, high = np.percentile(drawn, [2.5, 97.5]) if len(drawn) else (np.nan, np.nan)
     return dict(value=float(values[0]), low=float(low), high=float(high))
 
 # %% ../nbs/api/60_evaluation.ipynb #33db285e
-UNITS = {"slice-": "groups of like slices", "sarscov2_ct:": "runs of ten slices"} # How the name of a group begins where no patient is known
+# How the name of a group begins where no patient is known
+UNITS = {"slice-": "groups of like slices", "sarscov2_ct:": "runs of ten slices"}
 
 
 def drawn_over(
@@ -70,17 +72,19 @@ def with_interval(
 )->dict: # value, low, high, method
     "A value, its interval, and what that was drawn over."
     got = interval(values)
-    if of is None or not np.any(of) or got["low"] < got["high"] or got["value"] not in (0, 1): return dict(got, method=f"95 % bootstrap over {drawn_over(groups)}")
+    if of is None or not np.any(of) or got["low"] < got["high"] or got["value"] not in (0, 1):
+        return dict(got, method=f"95 % bootstrap over {drawn_over(groups)}")
     part = pd.Series(groups).astype(str)[np.asarray(of)]
     low, high = wilson(got["value"] * part.nunique(), part.nunique())
-    return dict(value=got["value"], low=low, high=high, method=f"95 % Wilson over {drawn_over(part)}, as no resample differs")
+    method = f"95 % Wilson over {drawn_over(part)}, as no resample differs"
+    return dict(value=got["value"], low=low, high=high, method=method)
 
 
 def fewer(
     y, # True class, 0 or 1
     groups, # Group of each image
 )->np.ndarray: # bool (images,)
-    "The images of the class with fewer groups: what an area under the curve, F1 or a balanced accuracy of 1 rests on at least."
+    "The images of the class with fewer groups: what an AUC, F1 or balanced accuracy of 1 rests on at least."
     y, groups = np.asarray(y), pd.Series(groups).astype(str).to_numpy()
     return y == min((0, 1), key=lambda c: len(set(groups[y == c])))
 
@@ -111,17 +115,19 @@ def confusion(
     "Weighted counts of the four outcomes."
     y, called = np.asarray(y, bool), np.asarray(p) >= threshold
     w = np.ones((1, len(y))) if weights is None else weights
-    return {k: w @ m.astype(np.float64) for k, m in dict(tp=y & called, fp=~y & called, tn=~y & ~called, fn=y & ~called).items()}
+    outcomes = dict(tp=y & called, fp=~y & called, tn=~y & ~called, fn=y & ~called)
+    return {k: w @ m.astype(np.float64) for k, m in outcomes.items()}
 
 
 def ratios(
     c:dict, # From confusion
 )->dict: # Metric name -> array (resamples,), nan where nothing is counted
     "Accuracy and its companions."
+    tp, fp, tn, fn = (c[k] for k in ("tp", "fp", "tn", "fn"))
     with np.errstate(invalid="ignore", divide="ignore"):
-        sens, spec, ppv = c["tp"] / (c["tp"] + c["fn"]), c["tn"] / (c["tn"] + c["fp"]), c["tp"] / (c["tp"] + c["fp"])
-        return dict(accuracy=(c["tp"] + c["tn"]) / sum(c.values()), balanced_accuracy=(sens + spec) / 2, sensitivity=sens,
-                    specificity=spec, precision=ppv, f1=2 * c["tp"] / (2 * c["tp"] + c["fp"] + c["fn"]))
+        sens, spec = tp / (tp + fn), tn / (tn + fp)
+        return dict(accuracy=(tp + tn) / sum(c.values()), balanced_accuracy=(sens + spec) / 2, sensitivity=sens,
+                    specificity=spec, precision=tp / (tp + fp), f1=2 * tp / (2 * tp + fp + fn))
 
 # %% ../nbs/api/60_evaluation.ipynb #e08f3d67
 def auc(
@@ -161,7 +167,8 @@ def choose_threshold(
     p, # Probability of class 1
 )->float: # Threshold in (0, 1)
     "The middle of the widest stretch of thresholds with the best balanced accuracy."
-    if len(set(np.asarray(y).tolist())) < 2: raise InputError("choose_threshold", "images of both classes", f"only {set(np.asarray(y).tolist())}")
+    classes = set(np.asarray(y).tolist())
+    if len(classes) < 2: raise InputError("choose_threshold", "images of both classes", f"only {classes}")
     ends = np.unique(np.r_[0, np.sort(p), 1])
     cuts = (ends[1:] + ends[:-1]) / 2
     score = np.array([ratios(confusion(y, p, c))["balanced_accuracy"][0] for c in cuts])
@@ -170,8 +177,10 @@ def choose_threshold(
     return float((cuts[stretch[0]] + cuts[stretch[-1]]) / 2)
 
 # %% ../nbs/api/60_evaluation.ipynb #07f4be58
-TITLES = dict(test="test", val="validation", val_shifted="shifted validation", train="training", external="external", external_rgba="external, files of one format", folds="cross-validated")
-NAMES = dict(accuracy="accuracy", balanced_accuracy="balanced accuracy", sensitivity="sensitivity", specificity="specificity", precision="precision", f1="F1", auc="ROC AUC")
+TITLES = dict(test="test", val="validation", val_shifted="shifted validation", train="training", external="external",
+              external_rgba="external, files of one format", folds="cross-validated")
+NAMES = dict(accuracy="accuracy", balanced_accuracy="balanced accuracy", sensitivity="sensitivity",
+             specificity="specificity", precision="precision", f1="F1", auc="ROC AUC")
 
 
 def title(
@@ -181,16 +190,27 @@ def title(
     return TITLES.get(split, split)
 
 
+def _images(part):
+    "How many images stand in the rows of a table: copies are none."
+    return len(part.drop_duplicates([c for c in ("set", "path") if c in part]))
+
+
 def _rows(part, split, thresholds):
-    y, p, images = part["label"].to_numpy(), part["probability"].to_numpy(), lambda rows: len(part[rows].drop_duplicates([c for c in ("set", "path") if c in part])) # Copies are no images
-    n = images(y >= 0)
-    w, least, base = resamples(part["group"]), fewer(y, part["group"]), dict(unit="")
-    yield dict(id=f"{split}.auc", name=f"{title(split)} ROC AUC", **with_interval(auc(y, p, w), part["group"], least), n=n, **base)
+    y, p, groups, n = part["label"].to_numpy(), part["probability"].to_numpy(), part["group"], _images(part)
+    w, least = resamples(groups), fewer(y, groups)
+    found = with_interval(auc(y, p, w), groups, least)
+    yield dict(id=f"{split}.auc", name=f"{title(split)} ROC AUC", **found, n=n, unit="")
     for tag, t in thresholds.items():
-        counts, of = confusion(y, p, t, w), dict(accuracy=y >= 0, sensitivity=y == 1, specificity=y == 0, precision=p >= t)
+        counts = confusion(y, p, t, w)
+        of = dict(accuracy=y >= 0, sensitivity=y == 1, specificity=y == 0, precision=p >= t)
         for k, v in ratios(counts).items():
-            yield dict(id=f"{split}.{k}@{tag}", name=f"{title(split)} {NAMES[k]}, threshold {tag}", **with_interval(v, part["group"], of.get(k, least)), n=images(of[k]) if k in of else n, **base)
-        for k, v in counts.items(): yield dict(id=f"{split}.{k}@{tag}", name=f"{title(split)} {k.upper()}, threshold {tag}", value=int(v[0]), low=None, high=None, n=len(part), unit="images" if n == len(part) else "copies of images", method="count")
+            found = with_interval(v, groups, of.get(k, least))
+            yield dict(id=f"{split}.{k}@{tag}", name=f"{title(split)} {NAMES[k]}, threshold {tag}", **found,
+                       n=_images(part[of[k]]) if k in of else n, unit="")
+        unit = "images" if n == len(part) else "copies of images"
+        for k, v in counts.items():
+            yield dict(id=f"{split}.{k}@{tag}", name=f"{title(split)} {k.upper()}, threshold {tag}", value=int(v[0]),
+                       low=None, high=None, n=len(part), unit=unit, method="count")
 
 # %% ../nbs/api/60_evaluation.ipynb #6c45e9b5
 def _check_predictions(frame, where):
@@ -202,15 +222,19 @@ def _check_predictions(frame, where):
 
 
 def classification_rows(
-    predictions:pd.DataFrame, # Columns path, group, split, label (0 or 1), probability (of class 1); rows of split val_shifted, of both classes, choose the threshold
+    predictions:pd.DataFrame, # Columns path, group, split, label (0 or 1), probability (of class 1)
     splits:tuple=("test", "val", "val_shifted"), # Splits to report; those absent are left out
 )->list: # dict(id, name, value, low, high, n, unit, method) for every number
-    "Every number about a two-class network, from its stored predictions."
+    "Every number about a two-class network, from stored predictions; split val_shifted chooses the threshold."
     _check_predictions(predictions, "predictions")
     shifted = predictions[predictions["split"] == "val_shifted"]
-    if shifted["label"].nunique() < 2: raise InputError("predictions", "rows of split val_shifted of both classes, on which the threshold is chosen", f"{len(shifted)} of {shifted['label'].nunique()} classes")
+    classes = shifted["label"].nunique()
+    if classes < 2:
+        need = "rows of split val_shifted of both classes, on which the threshold is chosen"
+        raise InputError("predictions", need, f"{len(shifted)} of {classes} classes")
     t = choose_threshold(shifted["label"].to_numpy(), shifted["probability"].to_numpy())
-    rows = [dict(id="threshold.val", name="threshold chosen on shifted validation images", value=t, low=None, high=None, n=shifted["path"].nunique(), unit="", method="best balanced accuracy")]
+    rows = [dict(id="threshold.val", name="threshold chosen on shifted validation images", value=t, low=None, high=None,
+                 n=shifted["path"].nunique(), unit="", method="best balanced accuracy")]
     for s in splits:
         part = predictions[predictions["split"] == s]
         if len(part): rows += _rows(part, s, {"val": t, "0.5": .5})
@@ -218,27 +242,32 @@ def classification_rows(
 
 # %% ../nbs/api/60_evaluation.ipynb #816ad427
 def comparison_rows(
-    predictions:pd.DataFrame, # As for classification_rows, with a column model; the first model is the one compared with
+    predictions:pd.DataFrame, # As for classification_rows, with column model; the first model is the reference
     against=(), # Further models that those after them are compared with
-)->list: # Rows: AUC of every model and split, and its differences: gain is from the first model, over.NAME from a further one
-    "AUC of several models on the same images, with paired differences; folds count together, and n counts images, not their copies."
+)->list: # AUC of every model and split, and its differences: gain is from the first model, over.NAME from a further one
+    "AUC of several models on the same images, with paired differences; folds count together, n counts no copies."
     _check_predictions(predictions, "predictions")
     order = list(dict.fromkeys(predictions["model"]))
     if set(against) - set(order): raise InputError("against", f"of the models {', '.join(order)}", ", ".join(against))
-    return [r for split, part in predictions.groupby(predictions["split"].str.replace(r"^fold\d+$", "folds", regex=True), sort=True) for r in _compared(split, part, order, against)]
+    splits = predictions["split"].str.replace(r"^fold\d+$", "folds", regex=True)
+    return [r for split, part in predictions.groupby(splits, sort=True) for r in _compared(split, part, order, against)]
 
 def _compared(split, part, order, against):
     "The rows of one split."
     first = part[part["model"] == order[0]]
-    w, groups, base, values = resamples(first["group"]), first["group"], dict(n=len(first.drop_duplicates([c for c in ("set", "path") if c in first])), unit=""), {}
+    groups, values = first["group"], {}
+    w, base = resamples(groups), dict(n=_images(first), unit="")
     for m in order:
         mine = part[part["model"] == m]
-        if list(mine["path"]) != list(first["path"]): raise InputError(f"predictions of {m}", f"the images of {order[0]} in the same order", "others")
+        if list(mine["path"]) != list(first["path"]):
+            raise InputError(f"predictions of {m}", f"the images of {order[0]} in the same order", "others")
         before, values[m] = dict(values), auc(mine["label"], mine["probability"].to_numpy(), w)
-        yield dict(id=f"{split}.{m}.auc", name=f"{title(split)} ROC AUC, {m}", **with_interval(values[m], groups, fewer(mine["label"], groups)), **base)
+        found = with_interval(values[m], groups, fewer(mine["label"], groups))
+        yield dict(id=f"{split}.{m}.auc", name=f"{title(split)} ROC AUC, {m}", **found, **base)
         for k, other in before.items():
-            kind = "gain" if k == order[0] else f"over.{k}"
-            if k == order[0] or k in against: yield dict(id=f"{split}.{m}.{kind}", name=f"{title(split)} ROC AUC, {m} minus {k}", **with_interval(values[m] - other, groups), **base)
+            if k != order[0] and k not in against: continue
+            kind, found = "gain" if k == order[0] else f"over.{k}", with_interval(values[m] - other, groups)
+            yield dict(id=f"{split}.{m}.{kind}", name=f"{title(split)} ROC AUC, {m} minus {k}", **found, **base)
 
 
 # %% ../nbs/api/60_evaluation.ipynb #b545f36d
@@ -248,26 +277,35 @@ def protocol_rows(
     "Every number about classifiers under several protocols."
     rows = []
     for (protocol, model), part in predictions.groupby(["protocol", "model"], sort=False):
-        rows += [dict(r, id=f"{protocol}.{model}.{r['id']}", name=f"{protocol.replace('_', ' ')}, {model}: {r['name']}") for r in classification_rows(part, ("test", "val", "external"))]
+        named = f"{protocol.replace('_', ' ')}, {model}"
+        rows += [dict(r, id=f"{protocol}.{model}.{r['id']}", name=f"{named}: {r['name']}")
+                 for r in classification_rows(part, ("test", "val", "external"))]
     return rows
 
 # %% ../nbs/api/60_evaluation.ipynb #2c274722
-EVIDENCE = ("path", "group", "protocol", "model", "inside", "lungs", "blind") # Columns of evidence.csv; blind in accounts that measured it
+# Columns of evidence.csv: shares in [0, 1], inside empty where nothing spoke for the class; blind, where it was
+# measured, is the share that the other patients' mean map has there
+EVIDENCE = ("path", "group", "protocol", "model", "inside", "lungs", "blind")
 
 
 def evidence_rows(
-    table:pd.DataFrame, # EVIDENCE: a row per image; shares in [0, 1], inside empty where nothing spoke for the class; blind is the share that the other patients' mean map has there
+    table:pd.DataFrame, # EVIDENCE: a row per image
 )->list: # Rows of every pair of protocol and model; id is protocol.model.evidence.measure
-    "Mean share of the evidence inside the lungs, the lungs' share of the picture, and the differences from it and from evidence that never saw the image."
-    rows = []
+    "Mean share of the evidence inside the lungs, beside the lungs' share of the picture and what blind evidence has."
+    of_evidence, rows = "share of the evidence inside the lungs", []
     for (protocol, model), part in table.dropna(subset=["inside"]).groupby(["protocol", "model"], sort=False):
         w = resamples(part["group"])
         mean = lambda v: (w @ v.to_numpy(np.float64)) / np.maximum(w.sum(1), 1)
-        said = [("inside", "share of the evidence inside the lungs", part["inside"]), ("lungs", "share of the picture inside the lungs", part["lungs"]),
-                ("gain", "share of the evidence inside the lungs minus theirs of the picture", part["inside"] - part["lungs"])]
-        if "blind" in part and part["blind"].notna().all(): said += [("over_blind", "share of the evidence inside the lungs minus that of the other patients' evidence", part["inside"] - part["blind"])]
+        said = [("inside", of_evidence, part["inside"]),
+                ("lungs", "share of the picture inside the lungs", part["lungs"]),
+                ("gain", f"{of_evidence} minus theirs of the picture", part["inside"] - part["lungs"])]
+        if "blind" in part and part["blind"].notna().all():
+            other = f"{of_evidence} minus that of the other patients' evidence"
+            said.append(("over_blind", other, part["inside"] - part["blind"]))
         for key, name, v in said:
-            rows.append(dict(id=f"{protocol}.{model}.evidence.{key}", name=f"{protocol}, {model}: {name}", **with_interval(mean(v), part["group"]), n=len(part), unit=""))
+            found = with_interval(mean(v), part["group"])
+            rows.append(dict(id=f"{protocol}.{model}.evidence.{key}", name=f"{protocol}, {model}: {name}", **found,
+                             n=len(part), unit=""))
     return rows
 
 
@@ -276,32 +314,48 @@ def write_evidence(
     table:pd.DataFrame, # EVIDENCE
 )->pd.DataFrame: # As it reads back
     "Store where a classifier looked, whole or not at all."
-    with atomic_path(path) as p: table[list(EVIDENCE)].to_csv(p, index=False, float_format="%.6f", lineterminator="\n")
+    with atomic_path(path) as p:
+        table[list(EVIDENCE)].to_csv(p, index=False, float_format="%.6f", lineterminator="\n")
     return pd.read_csv(path, dtype={"path": str, "group": str})
 
 # %% ../nbs/api/60_evaluation.ipynb #7394290c
 def seed_rows(
-    predictions:pd.DataFrame, # As for classification_rows, with columns model and seed; the first model is the one compared with
+    predictions:pd.DataFrame, # As for classification_rows, with columns model and seed; the first model is compared
 )->list: # Rows: mean AUC of every model, the paired gain over the first, and the spread over seeds
     "AUC of several models over the same seeds and images, with paired differences."
     _check_predictions(predictions, "predictions")
     rows, order, seeds = [], list(dict.fromkeys(predictions["model"])), sorted(predictions["seed"].unique())
     for split, part in predictions.groupby("split", sort=True):
         runs = {k: v for k, v in part.groupby(["model", "seed"])}
-        if len(runs) != len(order) * len(seeds): raise InputError("predictions", f"{len(order)} models with seeds {seeds} in {split}", f"{len(runs)} runs")
+        _check_pairs(runs, order, seeds, split)
         first = runs[order[0], seeds[0]]
-        for k, v in runs.items():
-            if list(v["path"]) != list(first["path"]): raise InputError(f"predictions of {k}", f"the images of {order[0], seeds[0]} in the same order", "others")
-        w = resamples(first["group"])
-        drawn = np.random.default_rng(0).multinomial(len(seeds), np.full(len(seeds), 1 / len(seeds)), size=len(w)).T / len(seeds)
-        drawn[:, 0] = 1 / len(seeds)
-        values = {m: np.stack([auc(first["label"], runs[m, s]["probability"].to_numpy(), w) for s in seeds]) for m in order}
-        base = dict(n=len(first), unit="", method=f"95 % bootstrap over {drawn_over(first['group'])} and {len(seeds)} seeds")
+        w, k = resamples(first["group"]), len(seeds)
+        drawn = np.random.default_rng(0).multinomial(k, np.full(k, 1 / k), size=len(w)).T / k
+        drawn[:, 0] = 1 / k
+        area = lambda m, s: auc(first["label"], runs[m, s]["probability"].to_numpy(), w)
+        values = {m: np.stack([area(m, s) for s in seeds]) for m in order}
+        base = dict(n=len(first), unit="", method=f"95 % bootstrap over {drawn_over(first['group'])} and {k} seeds")
         for m, v in values.items():
-            rows.append(dict(id=f"{split}.{m}.auc", name=f"{title(split)} ROC AUC, {m}, mean of {len(seeds)} seeds", **interval((v * drawn).sum(0)), **base))
-            rows.append(dict(id=f"{split}.{m}.sd", name=f"{title(split)} ROC AUC, {m}, standard deviation over seeds", value=float(v[:, 0].std(ddof=1)), low=None, high=None, n=len(seeds), unit="", method="standard deviation"))
-            if m != order[0]: rows.append(dict(id=f"{split}.{m}.gain", name=f"{title(split)} ROC AUC, {m} minus {order[0]}", **interval(((v - values[order[0]]) * drawn).sum(0)), **base))
+            name = f"{title(split)} ROC AUC, {m}"
+            mean = interval((v * drawn).sum(0))
+            rows.append(dict(id=f"{split}.{m}.auc", name=f"{name}, mean of {k} seeds", **mean, **base))
+            rows.append(dict(id=f"{split}.{m}.sd", name=f"{name}, standard deviation over seeds",
+                             value=float(v[:, 0].std(ddof=1)), low=None, high=None, n=k, unit="",
+                             method="standard deviation"))
+            if m == order[0]: continue
+            gain = interval(((v - values[order[0]]) * drawn).sum(0))
+            rows.append(dict(id=f"{split}.{m}.gain", name=f"{name} minus {order[0]}", **gain, **base))
     return rows
+
+
+def _check_pairs(runs, order, seeds, split):
+    "Every model with every seed, on the same images."
+    if len(runs) != len(order) * len(seeds):
+        raise InputError("predictions", f"{len(order)} models with seeds {seeds} in {split}", f"{len(runs)} runs")
+    first = order[0], seeds[0]
+    for k, v in runs.items():
+        if list(v["path"]) != list(runs[first]["path"]):
+            raise InputError(f"predictions of {k}", f"the images of {first} in the same order", "others")
 
 # %% ../nbs/api/60_evaluation.ipynb #a9ab45db
 def timing_rows(
@@ -310,13 +364,17 @@ def timing_rows(
     "Medians and ratios of stored times."
     rows = []
     for pair, part in timings.groupby("pair", sort=False):
-        sides = part.pivot(index="repeat", columns="side", values="seconds")[list(dict.fromkeys(part["side"]))]
+        order = list(dict.fromkeys(part["side"]))
+        sides = part.pivot(index="repeat", columns="side", values="seconds")[order]
         n, t = len(sides), sides.to_numpy()
         drawn = np.concatenate([np.arange(n)[None], np.random.default_rng(0).integers(0, n, (2000, n))])
-        medians, base = np.median(t[drawn], axis=1).T, dict(n=n, method=f"median of {n}, 95 % bootstrap over repetitions")
-        for side, m in zip(sides, medians):
+        medians = np.median(t[drawn], axis=1).T
+        base = dict(n=n, method=f"median of {n}, 95 % bootstrap over repetitions")
+        for side, m in zip(order, medians):
             rows.append(dict(id=f"{pair}.{side}.seconds", name=f"{pair}: {side}", **interval(m), unit="s", **base))
-            if side != sides.columns[0]: rows.append(dict(id=f"{pair}.{side}.ratio", name=f"{pair}: {side}, times faster than {sides.columns[0]}", **interval(medians[0] / m), unit="", **base))
+            if side == order[0]: continue
+            rows.append(dict(id=f"{pair}.{side}.ratio", name=f"{pair}: {side}, times faster than {order[0]}",
+                             **interval(medians[0] / m), unit="", **base))
     return rows
 
 # %% ../nbs/api/60_evaluation.ipynb #2ec2af20
@@ -325,10 +383,12 @@ def fact_rows(
     parameters:int, # Parameters of the network
 )->list: # Rows like those of classification_rows, without intervals
     "Counts of images and parameters."
-    fact = lambda id, name, value, unit: dict(id=id, name=name, value=int(value), low=None, high=None, n=None, unit=unit, method="count")
+    def fact(id, name, value, unit):
+        return dict(id=id, name=name, value=int(value), low=None, high=None, n=None, unit=unit, method="count")
     counts = files.groupby(["split", "label"]).size()
     learnt = int(counts[[s in ("train", "val") for s, _ in counts.index]].sum())
-    return [fact("parameters", "parameters of the network", parameters, ""), fact("images.train+val", "images for training and validation", learnt, "images"),
+    return [fact("parameters", "parameters of the network", parameters, ""),
+            fact("images.train+val", "images for training and validation", learnt, "images"),
             *(fact(f"images.{s}.{l}", f"{s} images, {l}", v, "images") for (s, l), v in counts.items())]
 
 # %% ../nbs/api/60_evaluation.ipynb #5a7c0e63
@@ -362,4 +422,6 @@ def whole(
     for part, rows in table.groupby(list(by)):
         want = set(wanted(*part))
         lost = want - set(rows["path"])
-        if lost: raise InputError(where, f"all {len(want)} images of {', '.join(map(str, part))}", f"{len(lost)} missing, such as {min(lost)}")
+        if not lost: continue
+        found = f"{len(lost)} missing, such as {min(lost)}"
+        raise InputError(where, f"all {len(want)} images of {', '.join(map(str, part))}", found)

@@ -17,7 +17,7 @@ from scipy import stats
 
 from .core import InputError
 from .evaluation import drawn_over, interval, resamples, whole, with_interval
-from .masks import overlaps, read_masks, read_table, weighted_mean, write_masks, write_table
+from .masks import COUNTS, overlaps, read_masks, read_table, weighted_mean, write_masks, write_table
 from .quantification import around, infected_region, quantify
 from .refinement import refine_all
 from .segmentation import probabilities, train
@@ -39,7 +39,8 @@ def percents(
 )->np.ndarray: # (k, n): infected share of each lung at every threshold
     "Percentages over a grid of thresholds."
     lung = np.maximum(lungs.sum((1, 2)), 1)
-    return np.array([[100 * infected_region(f, l, t).sum() / n for f, l, n in zip(found, lungs, lung)] for t in thresholds])
+    at = lambda t: [100 * infected_region(f, l, t).sum() / n for f, l, n in zip(found, lungs, lung)]
+    return np.array([at(t) for t in thresholds])
 
 
 def chosen_elsewhere(
@@ -49,7 +50,9 @@ def chosen_elsewhere(
 )->np.ndarray: # (n,) threshold for each image
     "For each image the threshold with the smallest mean error on the other folds."
     folds = np.asarray(folds)
-    if len(np.unique(folds)) < 2 or not len(thresholds): raise InputError("thresholds", "at least two folds and one threshold", f"{len(np.unique(folds))} and {len(thresholds)}")
+    found = len(np.unique(folds)), len(thresholds)
+    if found[0] < 2 or not found[1]:
+        raise InputError("thresholds", "at least two folds and one threshold", "{} and {}".format(*found))
     best = {f: thresholds[int(np.nanmean(errors[:, folds != f], axis=1).argmin())] for f in np.unique(folds)}
     return np.array([best[f] for f in folds])
 
@@ -64,16 +67,19 @@ def cross_validated(
     batch:int, # Images per batch
     key, # fold -> what its training depends on
     mirror:bool=False, # As for segmentation.probabilities
-    learn=None, # bool (n,): images to train on; the others are only looked at, each by the network of its fold. None: all
+    learn=None, # bool (n,): images to train on, None for all; the others are only looked at, each by its fold's network
     **options, # As for segmentation.train
-)->tuple[np.ndarray, list]: # Probabilities (n, H, W), each from the network that did not see the image's fold; and the histories
+)->tuple[np.ndarray, list]: # Probabilities (n, H, W), from the network that did not see the image's fold; histories
     "Train one network per fold and let it look at the images left out."
     learn = np.ones(len(images), bool) if learn is None else np.asarray(learn)
-    folds, out, history, first = np.asarray(folds), np.full(images.shape[:3], np.nan, np.float32), [], learner.network.get_weights()
+    folds, out = np.asarray(folds), np.full(images.shape[:3], np.nan, np.float32)
+    first, history = learner.network.get_weights(), []
     for f in np.unique(folds):
         here, others = np.flatnonzero(folds == f), np.flatnonzero((folds != f) & learn)
         learner.network.set_weights(first); learner.restart()
-        model, rows = train(learner, images[others], truth[others], lambda model: {}, Path(run_dir) / f"fold{f}", epochs, batch, key=key(int(f)), **options)
+        folder = Path(run_dir) / f"fold{f}"
+        model, rows = train(learner, images[others], truth[others], lambda model: {}, folder, epochs, batch,
+                            key=key(int(f)), **options)
         out[here] = probabilities(model, images[here], batch, mirror=mirror)
         history += [dict(r, fold=int(f)) for r in rows]
     return out, history
@@ -87,7 +93,8 @@ def completed(
     return refine_all(found | (probability >= .5), radius=0)
 
 # %% ../nbs/api/77_infection.ipynb #819703ee
-COLUMNS = ("path", "group", "fold", "method", "lungs", "threshold", "lung", "found", "true_lung", "true", "tp", "fp", "fn", "tn", "low", "high")
+COLUMNS = ("path", "group", "fold", "method", "lungs", "threshold", "lung", "found", "true_lung", "true", *COUNTS,
+           "low", "high")
 
 
 def measure(
@@ -106,8 +113,10 @@ def measure(
     for i, (t, tl, l, f, at) in enumerate(zip(truth, true_lungs, lungs, found, thresholds)):
         regions[i], n = infected_region(f, l, at), max(1, int(l.sum()))
         band = [100 * infected_region(f, l, x).sum() / n for x in reversed(around(at, method, spread))]
-        r, count = regions[i], lambda m: int(m.sum())
-        out.append(dict(threshold=at, lung=count(l), found=count(r), true_lung=count(tl), true=count(t & tl), tp=count(t & r), fp=count(~t & r), fn=count(t & ~r), tn=count(~t & ~r), low=band[0], high=band[1]))
+        r = regions[i]
+        areas = dict(lung=l, found=r, true_lung=tl, true=t & tl, tp=t & r, fp=~t & r, fn=t & ~r, tn=~t & ~r)
+        counts = {k: int(m.sum()) for k, m in areas.items()}
+        out.append(dict(threshold=at, **counts, low=band[0], high=band[1]))
     known = rows[["path", "group", "fold"]].reset_index(drop=True).assign(method=method, lungs=source)
     return pd.concat([known, pd.DataFrame(out)], axis=1)[list(COLUMNS)], regions
 
@@ -120,58 +129,91 @@ def agreement(
     "How percentages agree, for every resample."
     d = np.asarray(found, np.float64) - np.asarray(true, np.float64)
     mean = weighted_mean(d, weights)
-    sd = np.sqrt(np.maximum(0, weighted_mean(d ** 2, weights) - mean ** 2) * (n := weights.sum(1)) / np.maximum(n - 1, 1))
-    rank = lambda w: stats.spearmanr(np.repeat(true, w), np.repeat(found, w)).statistic if w[w > 0].size > 2 and np.ptp(np.repeat(true, w)) and np.ptp(np.repeat(found, w)) else np.nan
-    return dict(error=weighted_mean(np.abs(d), weights), bias=mean, lower=mean - 1.96 * sd, upper=mean + 1.96 * sd, rank=np.array([rank(w.astype(int)) for w in weights]))
+    n = weights.sum(1)
+    sd = np.sqrt(np.maximum(0, weighted_mean(d ** 2, weights) - mean ** 2) * n / np.maximum(n - 1, 1))
+    def rank(w):
+        t, f = np.repeat(true, w), np.repeat(found, w)
+        return stats.spearmanr(t, f).statistic if (w > 0).sum() > 2 and np.ptp(t) and np.ptp(f) else np.nan
+    return dict(error=weighted_mean(np.abs(d), weights), bias=mean, lower=mean - 1.96 * sd, upper=mean + 1.96 * sd,
+                rank=np.array([rank(w) for w in weights.astype(int)]))
 
 # %% ../nbs/api/77_infection.ipynb #d2248452
-NAMES = dict(error=("mean absolute error of the percentage", "points"), bias=("bias of the percentage", "points"), lower=("lower limit of agreement", "points"),
-             upper=("upper limit of agreement", "points"), rank=("Spearman rank correlation", ""))
-RANK = dict(network="the network", adaptive="the adaptive threshold", density="a fixed density", always="always saying the mean of the other folds") # What is compared with those after it
+NAMES = dict(error=("mean absolute error of the percentage", "points"), bias=("bias of the percentage", "points"),
+             lower=("lower limit of agreement", "points"), upper=("upper limit of agreement", "points"),
+             rank=("Spearman rank correlation", ""))
+# What is compared with those after it
+RANK = dict(network="the network", adaptive="the adaptive threshold", density="a fixed density",
+            always="always saying the mean of the other folds")
 
 
 def infection_rows(
     table:pd.DataFrame, # From measure, methods under each other
 )->list: # dict(id, name, value, low, high, n, unit, method); id is method.lungs.measure
     "Every number about found infections, from the stored table."
-    rows = []
+    rows, table = [], table[(table["lung"] > 0) & (table["true_lung"] > 0)]
     for (method, source), part in table.groupby(["method", "lungs"], sort=False):
-        part, tag = part[(part["lung"] > 0) & (part["true_lung"] > 0)], f"{method}.{source}"
-        w, base = resamples(part["group"]), dict(method=f"95 % bootstrap over {drawn_over(part['group'])}")
-        true, found = (100 * part[k].to_numpy() / part[lung].to_numpy() for k, lung in (("true", "true_lung"), ("found", "lung")))
         lungs, _, size = source.partition("@")
         title = f"{method}, {lungs} lungs" + (f", pictures made smaller to {size} of their side:" if size else ":")
-        for k, v in agreement(true, found, w).items(): rows.append(dict(id=f"{tag}.{k}", name=f"{title} {NAMES[k][0]}", **interval(v), n=len(part), unit=NAMES[k][1], **base))
-        inside = ((true >= part["low"] - 1e-6) & (true <= part["high"] + 1e-6)).to_numpy(np.float64)
-        rows.append(dict(id=f"{tag}.inside", name=f"{title} share of images whose truth lies in the band", **with_interval(weighted_mean(inside, w), part["group"], inside >= 0), n=len(part), unit=""))
-        chosen = part.drop_duplicates("fold")["threshold"]
-        rows.append(dict(id=f"{tag}.threshold", name=f"{title} threshold, median of what each fold took from the others", value=float(chosen.median()), low=None, high=None, n=len(chosen), unit="", method="median"))
-        each, pooled = overlaps(part), overlaps({k: w @ part[k].to_numpy(np.float64) for k in ("tp", "fp", "fn", "tn")})
-        for k, name in (("dice", "Dice"), ("iou", "IoU")):
-            rows.append(dict(id=f"{tag}.{k}", name=f"{title} infection {name}, mean over images", **interval(weighted_mean(each[k], w)), n=int(np.isfinite(each[k]).sum()), unit="", **base))
-            rows.append(dict(id=f"{tag}.{k}.pooled", name=f"{title} infection {name}, all pixels pooled", **interval(pooled[k]), n=len(part), unit="", **base))
-    return rows + [r for source, part in _together(table[(table["lung"] > 0) & (table["true_lung"] > 0)]).items() for r in _against(source, part)]
+        rows += _of_method(part, f"{method}.{source}", title)
+    return rows + [r for source, part in _together(table).items() for r in _against(source, part)]
+
+
+def _shares(part):
+    "True and found percentage of each image."
+    both = (("true", "true_lung"), ("found", "lung"))
+    return (100 * part[k].to_numpy() / part[lung].to_numpy() for k, lung in both)
+
+
+def _of_method(part, tag, title):
+    "The rows of one method in one kind of lungs."
+    w, base, (true, found) = resamples(part["group"]), _drawn(part), _shares(part)
+    for k, v in agreement(true, found, w).items():
+        name, unit = NAMES[k]
+        yield dict(id=f"{tag}.{k}", name=f"{title} {name}", **interval(v), n=len(part), unit=unit, **base)
+    inside = ((true >= part["low"] - 1e-6) & (true <= part["high"] + 1e-6)).to_numpy(np.float64)
+    share = with_interval(weighted_mean(inside, w), part["group"], inside >= 0)
+    yield dict(id=f"{tag}.inside", name=f"{title} share of images whose truth lies in the band", **share,
+               n=len(part), unit="")
+    chosen = part.drop_duplicates("fold")["threshold"]
+    yield dict(id=f"{tag}.threshold", name=f"{title} threshold, median of what each fold took from the others",
+               value=float(chosen.median()), low=None, high=None, n=len(chosen), unit="", method="median")
+    each, pooled = overlaps(part), overlaps({k: w @ part[k].to_numpy(np.float64) for k in COUNTS})
+    for k, name in (("dice", "Dice"), ("iou", "IoU")):
+        mean, known = interval(weighted_mean(each[k], w)), int(np.isfinite(each[k]).sum())
+        yield dict(id=f"{tag}.{k}", name=f"{title} infection {name}, mean over images", **mean,
+                   n=known, unit="", **base)
+        yield dict(id=f"{tag}.{k}.pooled", name=f"{title} infection {name}, all pixels pooled", **interval(pooled[k]),
+                   n=len(part), unit="", **base)
+
+
+def _drawn(part): return dict(method=f"95 % bootstrap over {drawn_over(part['group'])}")
 
 
 def _together(table):
-    "Lungs -> rows of several methods; `used` are those of `predict`: completed for the network, as found for the others."
+    "Lungs -> rows of several methods; `used` as in `predict`: completed for the network, as found for the others."
     parts = dict(list(table.groupby("lungs", sort=False)))
-    if {"found", "completed"} <= set(parts): parts["used"] = table[table["lungs"] == np.where(table["method"] == "network", "completed", "found")]
+    used = np.where(table["method"] == "network", "completed", "found")
+    if {"found", "completed"} <= set(parts): parts["used"] = table[table["lungs"] == used]
     common = lambda part: part[part.groupby("path")["method"].transform("nunique") == part["method"].nunique()]
     return {source: common(part) for source, part in parts.items() if part["method"].nunique() > 1}
 
 
 def _against(source, part):
     "Errors of the methods against each other in the same lungs, and against a rule that needs no image."
-    true, found = ((100 * part[k] / part[lung]).to_numpy() for k, lung in (("true", "true_lung"), ("found", "lung")))
+    true, found = _shares(part)
     first = part[part["method"] == part["method"].iloc[0]]
     error = {m: np.abs(found - true)[part["method"] == m] for m in part["method"].unique()}
     share, folds = true[:len(first)], first["fold"].to_numpy()
     error["always"] = np.abs(np.array([share[folds != f].mean() for f in folds]) - share)
     w, groups, base = resamples(first["group"]), first["group"], dict(n=len(first), unit="points")
-    if source != "used": yield dict(id=f"always.{source}.error", name=f"always the mean of the other folds, {source} lungs: {NAMES['error'][0]}", **with_interval(weighted_mean(error["always"], w), groups), **base)
+    mean, of = lambda e: with_interval(weighted_mean(e, w), groups), f"{source} lungs: {NAMES['error'][0]}"
+    if source != "used":
+        yield dict(id=f"always.{source}.error", name=f"always the mean of the other folds, {of}",
+                   **mean(error["always"]), **base)
     for m, other in itertools.permutations(error, 2):
-        if list(RANK).index(m) < list(RANK).index(other): yield dict(id=f"{m}.{source}.over.{other}", name=f"{m}, {source} lungs: {NAMES['error'][0]}, less that of {RANK[other]}", **with_interval(weighted_mean(error[m] - error[other], w), groups), **base)
+        if list(RANK).index(m) > list(RANK).index(other): continue
+        yield dict(id=f"{m}.{source}.over.{other}", name=f"{m}, {of}, less that of {RANK[other]}",
+                   **mean(error[m] - error[other]), **base)
 
 # %% ../nbs/api/77_infection.ipynb #244970d4
 PERCENTAGES = ("path", "group", "lung", "infected", "percent", "low", "high", "reason")
@@ -183,25 +225,31 @@ def percentages(
 )->pd.DataFrame: # PERCENTAGES
     "The stored table of images without a truth."
     known = rows[["path", "group"]].reset_index(drop=True)
-    return known.assign(lung=[q.lung_pixels for q in found], infected=[q.infected_pixels for q in found], percent=[q.percent for q in found],
-                        low=[q.low for q in found], high=[q.high for q in found], reason=[q.reason for q in found])
+    of = dict(lung="lung_pixels", infected="infected_pixels", percent="percent", low="low", high="high",
+              reason="reason")
+    return known.assign(**{column: [getattr(q, name) for q in found] for column, name in of.items()})
 
 
 def percentage_rows(
     table:pd.DataFrame, # From percentages
 )->list: # dict(id, name, value, low, high, n, unit, method)
     "What can be said about percentages without a truth."
-    w, base = resamples(table["group"]), dict(method=f"95 % bootstrap over {drawn_over(table['group'])}")
-    good = (table["reason"] == "").to_numpy()
+    w, base, good = resamples(table["group"]), _drawn(table), (table["reason"] == "").to_numpy()
     share = np.where(good, 100 * table["infected"] / np.maximum(table["lung"], 1), np.nan)
-    rows = [dict(id="measurable", name="share of images with a lung that can be measured in", **with_interval(w @ good.astype(np.float64) / w.sum(1), table["group"], good | True), n=len(table), unit="")]
-    if good.any():
-        rows.append(dict(id="percent", name="infected share of the lung, mean over measurable images", **interval(weighted_mean(share, w)), n=int(good.sum()), unit="%", **base))
-        rows.append(dict(id="band", name="width of the band over thresholds, mean over measurable images", **interval(weighted_mean((table["high"] - table["low"]).to_numpy(), w)), n=int(good.sum()), unit="points", **base))
+    band = (table["high"] - table["low"]).to_numpy()
+    possible = with_interval(w @ good.astype(np.float64) / w.sum(1), table["group"], good | True)
+    rows = [dict(id="measurable", name="share of images with a lung that can be measured in", **possible,
+                 n=len(table), unit="")]
+    if not good.any(): return rows
+    for id, name, v, unit in (("percent", "infected share of the lung", share, "%"),
+                              ("band", "width of the band over thresholds", band, "points")):
+        rows.append(dict(id=id, name=f"{name}, mean over measurable images", **interval(weighted_mean(v, w)),
+                         n=int(good.sum()), unit=unit, **base))
     return rows
 
 
-HEALTHY = {"chest_seg_xray": "images without a finding", "lung_seg_ct": "slices from before COVID-19"} # Set -> what its images are here
+# Set -> what its images are here
+HEALTHY = {"chest_seg_xray": "images without a finding", "lung_seg_ct": "slices from before COVID-19"}
 
 
 def healthy_rows(
@@ -212,7 +260,8 @@ def healthy_rows(
     "What is called infected where there is nothing."
     tag = "" if account == "network" else f"{account}."
     title = {"network": "", "windows": "in other grey windows, "}.get(account, f"{account}, ")
-    return [dict(r, id=f"healthy.{tag}{r['id']}", name=f"{title}{HEALTHY[name]}: {r['name']}") for r in percentage_rows(table)]
+    return [dict(r, id=f"healthy.{tag}{r['id']}", name=f"{title}{HEALTHY[name]}: {r['name']}")
+            for r in percentage_rows(table)]
 
 # %% ../nbs/api/77_infection.ipynb #3502ce7d
 def _stem(account): return "healthy" if account == "network" else f"healthy_{account}"
@@ -235,9 +284,11 @@ def where_nothing(
     account = account or method
     path = Path(run_dir) / _stem(account)
     if method == "network": lungs = completed(lungs, probability)
-    found = [quantify(i[..., 0] / np.float32(255), l, method, modality, t, spread, p) for i, l, t, p in zip(images, lungs, thresholds, probability)]
+    found = [quantify(i[..., 0] / np.float32(255), l, method, modality, t, spread, p)
+             for i, l, t, p in zip(images, lungs, thresholds, probability)]
     table = write_table(path.with_suffix(".csv"), percentages(rows, found), PERCENTAGES)
-    write_masks(path.with_suffix(".npz"), {"lungs": lungs, "infected": np.stack([q.infected for q in found])}, rows["path"])
+    regions = {"lungs": lungs, "infected": np.stack([q.infected for q in found])}
+    write_masks(path.with_suffix(".npz"), regions, rows["path"])
     return healthy_rows(table, name, account)
 
 # %% ../nbs/api/77_infection.ipynb #fbefd149
@@ -247,32 +298,39 @@ def recompute_rows(
 )->list: # The rows it should hold
     "Every number of an infection run again, held against its masks and the manifest."
     from covid_mtnet.manifests import load
-    table, files = read_table(Path(task_dir) / "predictions.csv", COLUMNS), load(metrics["set"]).files.set_index("path")
+    path = Path(task_dir) / "predictions.csv"
+    table, files = read_table(path, COLUMNS), load(metrics["set"]).files.set_index("path")
     stored, paths = read_masks(Path(task_dir) / "masks.npz")
     area = {(k, p): int(m.sum()) for k, ms in stored.items() for p, m in zip(paths, ms)}
     for r in table.to_dict("records"):
-        where = f"{Path(task_dir) / 'predictions.csv'}, {r['path']}"
+        where = f"{path}, {r['path']}"
         if r["path"] not in files.index: raise InputError(where, f"images of {metrics['set']}", "none of that name")
         want = (str(files.loc[r["path"], "group"]), int(files.loc[r["path"], "fold"]))
         if (r["group"], r["fold"]) != want: raise InputError(where, f"group and fold {want}", (r["group"], r["fold"]))
         for key, have in ((f"{r['method']}.{r['lungs']}", r["found"]), (f"lungs.{r['lungs']}", r["lung"])):
-            if area.get((key, r["path"])) != have: raise InputError(where, f"{have} pixels in mask {key} of masks.npz", area.get((key, r["path"])))
+            there = area.get((key, r["path"]))
+            if there != have: raise InputError(where, f"{have} pixels in mask {key} of masks.npz", there)
         if r["tp"] + r["fp"] != r["found"]: raise InputError(where, f"tp + fp = {r['found']}", r["tp"] + r["fp"])
-    whole(table, ("method", "lungs"), lambda *_: files.index, Path(task_dir) / "predictions.csv")
-    if "healthy" not in metrics: return infection_rows(table)
+    whole(table, ("method", "lungs"), lambda *_: files.index, path)
+    name, rows = metrics.get("healthy"), infection_rows(table)
+    if name is None: return rows
     accounts = ("network", *(p.stem.split("_")[1] for p in sorted(Path(task_dir).glob("healthy_*.csv"))))
-    return infection_rows(table) + [r for a in accounts for r in healthy_rows(_stated(task_dir, _stem(a), metrics["healthy"]), metrics["healthy"], a)]
+    return rows + [r for a in accounts for r in healthy_rows(_stated(task_dir, _stem(a), name), name, a)]
 
 # %% ../nbs/api/77_infection.ipynb #9b65c47e
 def _stated(task_dir, stem, name):
     "A stored table of percentages, held against its masks and the manifest."
     from covid_mtnet.manifests import load
-    path, masks = (Path(task_dir) / f for f in (("predictions.csv", "masks.npz") if not stem else (f"{stem}.csv", f"{stem}.npz")))
-    table, files, (stored, paths) = read_table(path, PERCENTAGES), load(name).files.set_index("path"), read_masks(masks)
+    path, regions = (Path(task_dir) / f for f in (f"{stem or 'predictions'}.csv", f"{stem or 'masks'}.npz"))
+    table, group = read_table(path, PERCENTAGES), load(name).files.set_index("path")["group"]
+    stored, paths = read_masks(regions)
     area = {(k, p): int(m.sum()) for k, ms in stored.items() for p, m in zip(paths, ms)}
     for r in table.to_dict("records"):
-        if r["path"] not in files.index or str(files.loc[r["path"], "group"]) != r["group"]: raise InputError(f"{path}, {r['path']}", f"an image and its group of {name}", r["group"])
-        if (area["lungs", r["path"]], area["infected", r["path"]]) != (r["lung"], r["infected"]): raise InputError(f"{path}, {r['path']}", f"the areas in {masks.name}", (r["lung"], r["infected"]))
+        where, said = f"{path}, {r['path']}", (r["lung"], r["infected"])
+        if str(group.get(r["path"])) != r["group"]:
+            raise InputError(where, f"an image and its group of {name}", r["group"])
+        if (area["lungs", r["path"]], area["infected", r["path"]]) != said:
+            raise InputError(where, f"the areas in {regions.name}", said)
     return table
 
 

@@ -12,7 +12,8 @@ import pandas as pd
 
 from . import audit, infection, masks
 from .core import InputError, read_json
-from .evaluation import classification_rows, comparison_rows, evidence_rows, fact_rows, protocol_rows, read_predictions, seed_rows, timing_rows, whole
+from .evaluation import classification_rows, comparison_rows, evidence_rows, fact_rows, protocol_rows
+from .evaluation import read_predictions, seed_rows, timing_rows, whole
 from .irrcnn import irrcnn
 from .manifests import load
 from .protocols import protocol
@@ -24,12 +25,15 @@ def _held_against(table, known, where, what):
         if r.path not in known: raise InputError(where, f"images of {what}", r.path)
         have = (r.label, r.group, r.split.split("_")[0])
         if have != known[r.path]: raise InputError(f"{where}, {r.path}", f"label, group and split {known[r.path]} of {what}", have)
-    whole(table, ["split", *(c for c in ("model", "seed") if c in table)], lambda split, *_: [p for p, k in known.items() if k[2] == split.removesuffix("_shifted")], where)
+    by = ["split", *(c for c in ("model", "seed") if c in table)]
+    wanted = lambda split, *_: [p for p, k in known.items() if k[2] == split.removesuffix("_shifted")]
+    whole(table, by, wanted, where)
 
 
 def _of_set(metrics, task_dir):
     path, files = task_dir / "predictions.csv", load(metrics["set"]).files
-    frame, known = read_predictions(path), dict(zip(files["path"], zip((files["label"] == metrics["positive"]).astype(int), files["group"].astype(str), files["split"])))
+    frame, label = read_predictions(path), (files["label"] == metrics["positive"]).astype(int)
+    known = dict(zip(files["path"], zip(label, files["group"].astype(str), files["split"])))
     _held_against(frame, known, path, metrics["set"])
     return frame
 
@@ -39,7 +43,9 @@ def _of_protocols(metrics, task_dir):
     frame = read_predictions(path)
     for p, part in frame.assign(path=frame["set"] + "/" + frame["path"]).groupby("protocol"):
         name = metrics["protocols"][p]
-        _held_against(part, {f"{s}/{i}": (label, group, split) for i, s, label, group, split in protocol(name).itertuples(index=False)}, path, f"protocol {name}")
+        rows = protocol(name).itertuples(index=False)
+        known = {f"{s}/{i}": (label, group, split) for i, s, label, group, split in rows}
+        _held_against(part, known, path, f"protocol {name}")
     return frame
 
 # %% ../nbs/api/85_recount.ipynb #f20e59d3
@@ -56,11 +62,13 @@ def _evidence(metrics, task_dir, predictions):
 
 # %% ../nbs/api/85_recount.ipynb #38f727a6
 def _classification(metrics, task_dir):
-    return classification_rows(_of_set(metrics, task_dir)) + fact_rows(load(metrics["set"]).files, irrcnn(**metrics["network"]).count_params())
+    known = fact_rows(load(metrics["set"]).files, irrcnn(**metrics["network"]).count_params())
+    return classification_rows(_of_set(metrics, task_dir)) + known
 
 
 def _comparison(metrics, task_dir):
-    return comparison_rows((_of_protocols if "protocols" in metrics else _of_set)(metrics, task_dir), metrics.get("against", ()))
+    read = _of_protocols if "protocols" in metrics else _of_set
+    return comparison_rows(read(metrics, task_dir), metrics.get("against", ()))
 
 
 def _protocols(metrics, task_dir):
@@ -68,9 +76,17 @@ def _protocols(metrics, task_dir):
     return protocol_rows(frame) + _evidence(metrics, task_dir, frame)
 
 
-KINDS = dict(classification=_classification, comparison=_comparison, protocols=_protocols, seeds=lambda metrics, task_dir: seed_rows(_of_protocols(metrics, task_dir)),
-             segmentation=masks.recompute_rows, infection=infection.recompute_rows, percentages=infection.recompute_percentages,
-             audit=lambda metrics, task_dir: audit.rows(), timings=lambda metrics, task_dir: timing_rows(pd.read_csv(task_dir / "timings.csv")), figures=lambda metrics, task_dir: []) # Kind of a run -> metrics, folder -> rows
+def _seeds(metrics, task_dir): return seed_rows(_of_protocols(metrics, task_dir))
+
+
+def _timings(metrics, task_dir): return timing_rows(pd.read_csv(task_dir / "timings.csv"))
+
+
+# Kind of a run -> metrics, folder -> rows
+KINDS = dict(
+    classification=_classification, comparison=_comparison, protocols=_protocols, seeds=_seeds,
+    segmentation=masks.recompute_rows, infection=infection.recompute_rows, percentages=infection.recompute_percentages,
+    audit=lambda metrics, task_dir: audit.rows(), timings=_timings, figures=lambda metrics, task_dir: [])
 
 
 def recompute(
