@@ -776,6 +776,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                      'covid_mtnet.volumes._frames': ('api/volumes.html#_frames', 'covid_mtnet/volumes.py'),
                                      'covid_mtnet.volumes._groups': ('api/volumes.html#_groups', 'covid_mtnet/volumes.py'),
                                      'covid_mtnet.volumes._header': ('api/volumes.html#_header', 'covid_mtnet/volumes.py'),
+                                     'covid_mtnet.volumes._is_dicom': ('api/volumes.html#_is_dicom', 'covid_mtnet/volumes.py'),
                                      'covid_mtnet.volumes._known': ('api/volumes.html#_known', 'covid_mtnet/volumes.py'),
                                      'covid_mtnet.volumes._looked_up': ('api/volumes.html#_looked_up', 'covid_mtnet/volumes.py'),
                                      'covid_mtnet.volumes._measured': ('api/volumes.html#_measured', 'covid_mtnet/volumes.py'),

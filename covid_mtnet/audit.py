@@ -120,7 +120,8 @@ def finding(
 def _findings():
     c, p, i, q = claimed(), printed(), implied(), shares().set_index("claim")
     fit = best_reading(c["S1"], c["S2"], c["S3"], c["S4"])
-    like = "unknown: fits the other three as {{}}, to {:.3f}, at {:.0f} % lung".format(fit["off"], 100 * fit["lung"]).format
+    at = f"to {fit['off']:.3f}, at {100 * fit['lung']:.0f} % lung"
+    like = lambda measure: f"unknown: fits the other three as {measure}, {at}"
     folder = int(p["public_validation"])
     below = attainable(c["P2"], folder)["below"]
     ct_lung = f"at {100 * i['lung_share_ct']:.0f} % lung"

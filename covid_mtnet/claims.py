@@ -143,7 +143,8 @@ def beyond_table(
         rows = {r["id"]: r for r in m["rows"]} if m else {}
         if q["ours"] not in rows: continue
         paper, ours = (said(rows[id], q["digits"]) if id in rows else "" for id in (q["paper_way"], q["ours"]))
-        out.append((q["index"], q["about"], q["question"], q["task"], paper, ours, m.get("profile", ""), bool(m.get("phantom"))))
+        asked = (q[k] for k in ("index", "about", "question", "task"))
+        out.append((*asked, paper, ours, m.get("profile", ""), bool(m.get("phantom"))))
     return pd.DataFrame(out, columns=BEYOND).set_index("index")
 
 

@@ -24,7 +24,8 @@ def _held_against(table, known, where, what):
     for r in table.itertuples():
         if r.path not in known: raise InputError(where, f"images of {what}", r.path)
         have = (r.label, r.group, r.split.split("_")[0])
-        if have != known[r.path]: raise InputError(f"{where}, {r.path}", f"label, group and split {known[r.path]} of {what}", have)
+        if have != known[r.path]:
+            raise InputError(f"{where}, {r.path}", f"label, group and split {known[r.path]} of {what}", have)
     by = ["split", *(c for c in ("model", "seed") if c in table)]
     wanted = lambda split, *_: [p for p, k in known.items() if k[2] == split.removesuffix("_shifted")]
     whole(table, by, wanted, where)
