@@ -55,8 +55,8 @@ def draws(
     a, u = augmentation, _uniform(seed, epoch, indices)
     tone = np.stack([np.exp(a.gamma * u[:, 6]), np.exp(a.contrast * u[:, 7]), a.brightness * u[:, 8],
                      a.blur * np.where(u[:, 9] < 0, u[:, 9] / 2, u[:, 9])], 1)
-    side = a.erase * (u[:, 19:21] + 1) / 4
-    return np.concatenate([_affine(u, a), tone, a.shade * u[:, 10:19], (u[:, 21:23] + 1) / 2, side], 1).astype(np.float32)
+    centre, side = (u[:, 21:23] + 1) / 2, a.erase * (u[:, 19:21] + 1) / 4
+    return np.concatenate([_affine(u, a), tone, a.shade * u[:, 10:19], centre, side], 1).astype(np.float32)
 
 
 N_DRAWS = draws(Augmentation(), 0, 0, [0]).shape[1]
@@ -72,7 +72,8 @@ def warp(
     a, b, tx, c, d, ty = (table[:, i] for i in range(6))
     cx, cy, zero = (w - 1) / 2, (h - 1) / 2, ops.zeros_like(a)
     rows = [a, b, cx - a * cx - b * cy + tx * w, c, d, cy - c * cx - d * cy + ty * h, zero, zero]
-    return ops.image.affine_transform(images, ops.stack(rows, 1), interpolation=interpolation, fill_mode="nearest", data_format="channels_last")
+    return ops.image.affine_transform(
+        images, ops.stack(rows, 1), interpolation=interpolation, fill_mode="nearest", data_format="channels_last")
 
 # %% ../nbs/api/32_augmentation.ipynb #0cfbf245
 def _blurred(x):
@@ -84,7 +85,8 @@ def _blurred(x):
 
 def _erased(x, box):
     h, w = x.shape[1:3]
-    y, x_ = ops.reshape(ops.arange(h, dtype="float32") / h, (1, h, 1, 1)), ops.reshape(ops.arange(w, dtype="float32") / w, (1, 1, w, 1))
+    y = ops.reshape(ops.arange(h, dtype="float32") / h, (1, h, 1, 1))
+    x_ = ops.reshape(ops.arange(w, dtype="float32") / w, (1, 1, w, 1))
     cy, cx, ry, rx = (ops.reshape(box[:, i], (-1, 1, 1, 1)) for i in range(4))
     inside = ops.logical_and(ops.abs(y - cy) < ry, ops.abs(x_ - cx) < rx)
     return ops.where(inside, ops.mean(x, axis=(1, 2), keepdims=True), x)
@@ -97,7 +99,8 @@ def tone(
     "Blur or sharpen, shade, gamma, contrast, brightness, erase."
     gamma, contrast, brightness, blur = (ops.reshape(table[:, i], (-1, 1, 1, 1)) for i in range(6, 10))
     x = images + blur * (_blurred(_blurred(images)) - images)
-    field = ops.image.resize(ops.reshape(table[:, 10:19], (-1, 3, 3, 1)), images.shape[1:3], interpolation="bilinear", data_format="channels_last")
+    shade = ops.reshape(table[:, 10:19], (-1, 3, 3, 1))
+    field = ops.image.resize(shade, images.shape[1:3], interpolation="bilinear", data_format="channels_last")
     x = ops.power(ops.clip(x + field, 1e-4, 1.), gamma)
     return _erased(ops.clip((x - .5) * contrast + .5 + brightness, 0., 1.), table[:, 19:23])
 

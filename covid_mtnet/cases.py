@@ -40,10 +40,12 @@ class Case:
     shape:tuple|None=None # Height and width of the original, whose proportions are shown; None: those of the pixels
 
     def __post_init__(self):
-        shapes = {np.shape(a) for a in (self.pixels, self.lungs, self.evidence)}
-        if len(shapes) > 1 or self.pixels.ndim != 3: raise InputError(self.name, "pixels, lungs and evidence of one shape (D, H, W)", sorted(shapes))
-        if (self.method, self.modality) not in quantification.THRESHOLDS: raise InputError(self.name, f"method and modality among {sorted(quantification.THRESHOLDS)}", (self.method, self.modality))
-        if self.threshold is None: self.threshold = quantification.THRESHOLDS[self.method, self.modality]
+        shapes, kind = {np.shape(a) for a in (self.pixels, self.lungs, self.evidence)}, (self.method, self.modality)
+        if len(shapes) > 1 or self.pixels.ndim != 3:
+            raise InputError(self.name, "pixels, lungs and evidence of one shape (D, H, W)", sorted(shapes))
+        if kind not in quantification.THRESHOLDS:
+            raise InputError(self.name, f"method and modality among {sorted(quantification.THRESHOLDS)}", kind)
+        if self.threshold is None: self.threshold = quantification.THRESHOLDS[kind]
         self.spacing, self.shape = self.spacing and tuple(self.spacing), tuple(self.shape or self.pixels.shape[1:])
 
 # %% ../nbs/api/78_cases.ipynb #d1bb21dc
@@ -57,8 +59,10 @@ def known_case(
     note:str="", # Said under the picture
 )->Case:
     "A case whose lungs are known, with the evidence of a classical method."
-    pixels, lungs = (np.asarray(a, t).reshape((-1, *np.shape(a)[-2:])) for a, t in ((pixels, np.float32), (lungs, bool)))
-    found = np.stack([quantification.evidence(p, l, method) if l.any() else np.zeros_like(p) for p, l in zip(pixels, lungs)])
+    volume = lambda a, dtype: np.asarray(a, dtype).reshape((-1, *np.shape(a)[-2:]))
+    pixels, lungs = volume(pixels, np.float32), volume(lungs, bool)
+    found = np.stack([quantification.evidence(p, l, method) if l.any() else np.zeros_like(p)
+                      for p, l in zip(pixels, lungs)])
     return Case(name, pixels, lungs, found, method, modality, spacing, note)
 
 
@@ -68,9 +72,11 @@ def phantom_cases(
 )->list: # Three films and a volume
     "Synthetic images to try things on."
     note = "Phantom: synthetic, no clinical meaning."
-    films = [known_case(f"X-ray phantom, {p.infected_pct:.0f} % infected", p.image, p.lungs, note=note) for p in (phantoms.xray(s, "covid", k, size=size) for s, k in ((1, 10), (2, 30), (3, 55)))]
+    films = [phantoms.xray(s, "covid", k, size=size) for s, k in ((1, 10), (2, 30), (3, 55))]
+    cases = [known_case(f"X-ray phantom, {p.infected_pct:.0f} % infected", p.image, p.lungs, note=note) for p in films]
     volume = [phantoms.ct(7, "covid", k, size=size) for k in np.linspace(5, 45, slices)]
-    return [*films, known_case("CT phantom, a volume", np.stack([p.image for p in volume]), np.stack([p.lungs for p in volume]), "density", "ct", (5., 1.5, 1.5), note)]
+    pixels, lungs = np.stack([p.image for p in volume]), np.stack([p.lungs for p in volume])
+    return [*cases, known_case("CT phantom, a volume", pixels, lungs, "density", "ct", (5., 1.5, 1.5), note)]
 
 # %% ../nbs/api/78_cases.ipynb #542fffba
 def store(
@@ -80,7 +86,8 @@ def store(
     "Put a case aside."
     said = {k: v for k, v in vars(case).items() if k not in ("pixels", "lungs", "evidence")}
     with atomic_path(path) as tmp, open(tmp, "wb") as f:
-        np.savez_compressed(f, pixels=to_uint8(case.pixels), lungs=np.packbits(case.lungs, axis=-1), evidence=case.evidence.astype(np.float32), said=json.dumps(said))
+        np.savez_compressed(f, pixels=to_uint8(case.pixels), lungs=np.packbits(case.lungs, axis=-1),
+                            evidence=case.evidence.astype(np.float32), said=json.dumps(said))
 
 
 def stored(
@@ -91,8 +98,10 @@ def stored(
         with np.load(path, allow_pickle=False) as z:
             pixels = z["pixels"]
             lungs = np.unpackbits(z["lungs"], axis=-1, count=pixels.shape[-1]).astype(bool)
-            return Case(pixels=pixels.astype(np.float32) / 255, lungs=lungs, evidence=z["evidence"].astype(np.float32), **json.loads(str(z["said"])))
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as e: raise InputError(path, "a whole case, as predict puts it aside", f"{type(e).__name__}: {e}") from None
+            evidence, said = z["evidence"].astype(np.float32), json.loads(str(z["said"]))
+            return Case(pixels=pixels.astype(np.float32) / 255, lungs=lungs, evidence=evidence, **said)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as e:
+        raise InputError(path, "a whole case, as predict puts it aside", f"{type(e).__name__}: {e}") from None
 
 
 def saved_cases(
@@ -102,10 +111,13 @@ def saved_cases(
     paths, table = sorted(Path(folder).glob("*/view.npz")), Path(folder) / "predictions.csv"
     if table.is_file():
         try:
-            with open(table, encoding="utf-8-sig", newline="") as f: listed = {row.get("case") for row in csv.DictReader(f)}
-        except (UnicodeDecodeError, csv.Error) as e: raise InputError(table, "the table that predict wrote", str(e)) from None
+            with open(table, encoding="utf-8-sig", newline="") as f:
+                listed = {row.get("case") for row in csv.DictReader(f)}
+        except (UnicodeDecodeError, csv.Error) as e:
+            raise InputError(table, "the table that predict wrote", str(e)) from None
         paths = [p for p in paths if p.parent.name in listed]
-    if not paths: raise InputError(folder, "what `covid-mtnet predict PATH... --out` wrote: a folder for each case, with view.npz", "none")
+    wanted = "what `covid-mtnet predict PATH... --out` wrote: a folder for each case, with view.npz"
+    if not paths: raise InputError(folder, wanted, "none")
     return [stored(p) for p in paths]
 
 # %% ../nbs/api/78_cases.ipynb #114a1fe2
@@ -115,8 +127,8 @@ def look(
     threshold:float=None, # Counts as infected at or above; None: that of the case
 )->quantification.Quantity:
     "Measure one slice."
-    threshold = case.threshold if threshold is None else threshold
-    return quantification.counted(case.evidence[at], case.lungs[at], case.method, threshold, case.spread, case.spacing and case.spacing[1:])
+    threshold, pixel = case.threshold if threshold is None else threshold, case.spacing and case.spacing[1:]
+    return quantification.counted(case.evidence[at], case.lungs[at], case.method, threshold, case.spread, pixel)
 
 
 def measured(
@@ -149,7 +161,8 @@ def warmed(
     from matplotlib import colormaps
     size, out = picture.shape[:2], picture.astype(np.float32)
     region = resize(where, size, mask=True)
-    out[region] = (1 - strength) * out[region] + strength * 255 * colormaps["inferno"](resize(heat, size)[region])[:, :3]
+    colours = colormaps["inferno"](resize(heat, size)[region])[:, :3]
+    out[region] = (1 - strength) * out[region] + strength * 255 * colours
     return out.astype(np.uint8)
 
 
@@ -189,7 +202,8 @@ def sheet(
     lines = textwrap.wrap(text, max(12, math.floor((width - 8) / font.getlength("n"))))
     out = PILImage.new("RGB", (width, row.shape[0] + 18 * len(lines) + 6))
     out.paste(PILImage.fromarray(row))
-    for i, line in enumerate(lines): ImageDraw.Draw(out).text((4, row.shape[0] + 2 + 18 * i), line, (235, 235, 235), font)
+    for i, line in enumerate(lines):
+        ImageDraw.Draw(out).text((4, row.shape[0] + 2 + 18 * i), line, (235, 235, 235), font)
     png = io.BytesIO(); out.save(png, "PNG", compress_level=1)
     return png.getvalue()
 

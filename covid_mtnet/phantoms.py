@@ -89,7 +89,8 @@ def _asked(rng, label, infected_pct):
 # %% ../nbs/api/12_phantoms.ipynb #4a7598b0
 def _soft(mask):
     "A mask with blurred edges, values in [0, 1]."
-    small = PILImage.fromarray(mask.astype(np.float32)).resize((max(8, mask.shape[1] // 3),) * 2, PILImage.Resampling.BILINEAR)
+    side = max(8, mask.shape[1] // 3)
+    small = PILImage.fromarray(mask.astype(np.float32)).resize((side, side), PILImage.Resampling.BILINEAR)
     return np.asarray(small.resize(mask.shape[::-1], PILImage.Resampling.BICUBIC))
 
 
@@ -115,8 +116,10 @@ def _xray_lungs(rng, x, y):
 def _bones(rng, x, y):
     "Ribs, clavicles and spine: brightness to add."
     count, bow = rng.uniform(8.5, 10.5), rng.uniform(.5, .8)
-    ribs = np.maximum(0, np.sin((y + bow * x * x - .25 * np.abs(x) + rng.uniform(0, .3)) * count * 2.2) - .55) * _step(.86 - np.abs(x))
-    collar = sum(np.exp(-((y + .68 + s * .22 * x + .25 * (np.abs(x) - .3) ** 2) / .035) ** 2) * _step(s * x - .06) * _step(.8 - s * x) for s in (-1, 1))
+    waves = np.sin((y + bow * x * x - .25 * np.abs(x) + rng.uniform(0, .3)) * count * 2.2)
+    ribs = np.maximum(0, waves - .55) * _step(.86 - np.abs(x))
+    line = lambda s: np.exp(-((y + .68 + s * .22 * x + .25 * (np.abs(x) - .3) ** 2) / .035) ** 2)
+    collar = sum(line(s) * _step(s * x - .06) * _step(.8 - s * x) for s in (-1, 1))
     spine = np.exp(-(x / .085) ** 2) * (.8 + .2 * np.sin(y * 26))
     return .32 * ribs + .2 * collar + .26 * spine
 
@@ -127,7 +130,7 @@ def xray(
     infected_pct:float=None, # Percentage of the lung, 0 to 100; None: drawn by class
     size:int=128, # Side in pixels
     noise:float=.02, # Standard deviation of the noise
-    texture:float=1., # Strength of bones, vessels and shading; 0: flat lungs with sharp opacities, the easiest case
+    texture:float=1., # Strength of bones, vessels, shading; 0: flat lungs with sharp opacities, the easiest case
 )->Phantom: # Image and truth
     "A synthetic frontal chest X-ray."
     rng = np.random.default_rng((seed, 1))
@@ -139,8 +142,10 @@ def xray(
     lungs = inside > 0
     infection = _infect(_field(rng, size, x, y, apart, lungs, label), lungs, pct)
     air = _step(inside)
-    image = .06 + .56 * np.maximum(torso, neck) - .38 * (air if texture else lungs) + .12 * _step(heart, .08) + texture * _bones(rng, x, y) * torso * (.55 + .45 * air)
-    image += texture * (air * (.05 * _noise(rng, size, 24) + .12 * np.exp(-((np.abs(x) - .2) / .14) ** 2 - ((y + .02) / .25) ** 2)) + .03 * _noise(rng, size, 4))
+    image = .06 + .56 * np.maximum(torso, neck) - .38 * (air if texture else lungs) + .12 * _step(heart, .08)
+    image = image + texture * _bones(rng, x, y) * torso * (.55 + .45 * air)
+    vessels = .05 * _noise(rng, size, 24) + .12 * np.exp(-((np.abs(x) - .2) / .14) ** 2 - ((y + .02) / .25) ** 2)
+    image += texture * (air * vessels + .03 * _noise(rng, size, 4))
     dense = rng.uniform(.22, .34) if label == "pneumonia" else rng.uniform(.14, .26)
     image += dense * (_soft(infection) * air * (1 + .25 * texture * _noise(rng, size, 16)) if texture else infection)
     return _finish(rng, image, lungs, infection, label, noise)
@@ -171,22 +176,32 @@ def ct(
     ring, angle = np.abs(body - .17), np.arctan2(y, x)
     ribs = _step(.035 - ring, .01) * (np.sin(angle * 11 + rng.uniform(0, 6)) > .1)
     spine = _step(_ellipse(x, y, 0, .5, .13, .13), .06) + .7 * _step(_ellipse(x, y, 0, .66, .05, .1), .06)
-    image = .03 + .52 * _step(body, .015) + .13 * _step(body - .12, .02) - .55 * (air if texture else lungs) + .04 * _step(heart, .05) + .3 * np.maximum(ribs, spine)
-    image += texture * (air * .4 * np.maximum(0, _noise(rng, size, 40) - 1.5) + .02 * _noise(rng, size, 6) * _step(body))
+    image = .03 + .52 * _step(body, .015) + .13 * _step(body - .12, .02) - .55 * (air if texture else lungs)
+    image = image + .04 * _step(heart, .05) + .3 * np.maximum(ribs, spine)
+    vessels = air * .4 * np.maximum(0, _noise(rng, size, 40) - 1.5)
+    image += texture * (vessels + .02 * _noise(rng, size, 6) * _step(body))
     dense = rng.uniform(.34, .5) if label == "pneumonia" else rng.uniform(.2, .4)
     image += dense * (_soft(infection) * air * (1 + .25 * texture * _noise(rng, size, 20)) if texture else infection)
     return _finish(rng, image, lungs, infection, label, noise)
 
 # %% ../nbs/api/12_phantoms.ipynb #9a26b6db
-KINDS = {"pneumonia_xray": {"NORMAL": "normal", "PNEUMONIA": "pneumonia"}, "covid_xray": {"COVID-19": "covid", "No Finding": "normal"},
-         "infection_xray": {"COVID-19": "covid"}, "chest_seg_xray": {"normal": "normal", "TB": "pneumonia"}, "nih_adult_controls": {"No_findings": "normal", "Pneumonia": "pneumonia"},
-         "covid_ct": {"COVID": "covid", "NonCOVID": "normal"}, "sarscov2_ct": {"COVID": "covid", "NonCOVID": "normal"}, "lung_seg_ct": {"": "normal"},
-         "infection_ct": {"COVID-19": "covid"}, "covid_ct_views": {"COVID-19": "covid", "No Finding": "normal"}}
+KINDS = {
+    "pneumonia_xray": {"NORMAL": "normal", "PNEUMONIA": "pneumonia"},
+    "covid_xray": {"COVID-19": "covid", "No Finding": "normal"},
+    "infection_xray": {"COVID-19": "covid"},
+    "chest_seg_xray": {"normal": "normal", "TB": "pneumonia"},
+    "nih_adult_controls": {"No_findings": "normal", "Pneumonia": "pneumonia"},
+    "covid_ct": {"COVID": "covid", "NonCOVID": "normal"},
+    "sarscov2_ct": {"COVID": "covid", "NonCOVID": "normal"},
+    "lung_seg_ct": {"": "normal"},
+    "infection_ct": {"COVID-19": "covid"},
+    "covid_ct_views": {"COVID-19": "covid", "No Finding": "normal"}}
 
 
 def _png(a, bits=8):
     out = io.BytesIO()
-    PILImage.fromarray(a.astype(np.uint16) if bits == 16 else a if a.dtype == bool else a.astype(np.uint8)).save(out, "PNG")
+    if a.dtype != bool: a = a.astype(np.uint16 if bits == 16 else np.uint8)
+    PILImage.fromarray(a).save(out, "PNG")
     return out.getvalue()
 
 
@@ -201,7 +216,8 @@ def _stored(p, name, i):
 def _masks(p):
     "Every mask that a set may have."
     dense = p.infection & (p.image > np.median(p.image[p.infection]) if p.infection.any() else False)
-    return dict(lung_mask=p.lungs, infection_mask=p.infection, ggo_mask=p.infection & ~dense, consolidation_mask=dense, label_map=p.infection + 1 * dense)
+    return dict(lung_mask=p.lungs, infection_mask=p.infection, ggo_mask=p.infection & ~dense,
+                consolidation_mask=dense, label_map=p.infection + 1 * dense)
 
 # %% ../nbs/api/12_phantoms.ipynb #c0856a1c
 def _rows(name, n, size, seed):
@@ -213,9 +229,13 @@ def _rows(name, n, size, seed):
         p, stem = make(seed * 100003 + i, kind, size=size), f"{name}/{i:05d}"
         files[f"{stem}.png"] = _stored(p, name, i)
         patient = f"phantom-{label or 'x'}-{(i // len(kinds)) // 2:04d}"
-        row = dict(path=f"{stem}.png", pack=f"{name}-phantom", label=label, patient=patient, group=patient, width=size, height=size, licence="CC0-1.0",
-                   fold=i // (2 * len(kinds)) % 5, mask_suspect=0, stored_offset=4096, infected_pct=round(p.infected_pct, 3), both_lungs_masked=1, in_metadata_2020_04_17=1)
-        for m in masks: files[f"{stem}_{m}.png"] = _png(_masks(p)[m]); row |= {m: f"{stem}_{m}.png", f"{m}_sha256": sha256(files[f"{stem}_{m}.png"])}
+        row = dict(path=f"{stem}.png", pack=f"{name}-phantom", label=label, patient=patient, group=patient,
+                   width=size, height=size, licence="CC0-1.0", fold=i // (2 * len(kinds)) % 5, mask_suspect=0,
+                   stored_offset=4096, infected_pct=round(p.infected_pct, 3), both_lungs_masked=1,
+                   in_metadata_2020_04_17=1)
+        for m in masks:
+            files[f"{stem}_{m}.png"] = _png(_masks(p)[m])
+            row |= {m: f"{stem}_{m}.png", f"{m}_sha256": sha256(files[f"{stem}_{m}.png"])}
         rows.append(row | dict(sha256=sha256(files[f"{stem}.png"]), bytes=len(files[f"{stem}.png"])))
     return files, pd.DataFrame(rows)
 
@@ -232,8 +252,11 @@ def write_root(
         files, rows = _rows(name, n[name] if isinstance(n, dict) else n, size, seed)
         real = load(name)
         rows["split"] = split_groups(rows["group"], rows["label"], {"train": .6, "val": .2, "test": .2}, seed)
-        if set(real.files["split"]) <= {"train", "external"} or "fold" in real.files: rows["split"] = real.files["split"].iloc[0]
-        for c in real.files.columns.difference(rows.columns): rows[c] = 0 if real.files[c].dtype.kind in "if" else ""
+        if set(real.files["split"]) <= {"train", "external"} or "fold" in real.files:
+            rows["split"] = real.files["split"].iloc[0]
+        for c in real.files.columns.difference(rows.columns):
+            rows[c] = 0 if real.files[c].dtype.kind in "if" else ""
         rows = rows[list(real.files)]
         write_pack(Path(root) / name / f"{name}-phantom.zip", files)
-        write_set(root, name, rows, dict(title=f"Phantoms in the form of {name}", licence="CC0-1.0", phantom=True, use="smoke runs and tests"))
+        write_set(root, name, rows, dict(title=f"Phantoms in the form of {name}", licence="CC0-1.0", phantom=True,
+                                         use="smoke runs and tests"))

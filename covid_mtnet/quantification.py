@@ -25,7 +25,7 @@ def _passed(n, sigma):
 
 
 def _around(a, sigma):
-    "Gaussian filter, mirrored at the border: a wide one by cosine transform, which is the same and ten times faster than hundreds of taps."
+    "Gaussian filter, mirrored at the border: a wide one by cosine transform, the same and ten times faster."
     if sigma < 8: return ndimage.gaussian_filter(a, sigma, truncate=3)
     return fft.idctn(fft.dctn(a) * np.multiply.outer(*(_passed(n, sigma) for n in a.shape)))
 
@@ -56,7 +56,7 @@ def density(
     image, # float (H, W) in [0, 1]
     lungs, # bool (H, W)
     blur:float=1., # Smoothing, in pixels [C]
-    ring:float=.06, # Width of the tissue around the lungs that is taken as 1, as a fraction of the longer side [C]
+    ring:float=.06, # Width of the tissue around the lungs that is taken as 1, in parts of the longer side [C]
 )->np.ndarray: # float32 (H, W): 0 air, 1 tissue
     "Grey value between the image's air and the tissue around the lungs."
     x = lung_mean(image, lungs, blur)
@@ -67,8 +67,11 @@ def density(
 
 # %% ../nbs/api/75_quantification.ipynb #e2a422df
 EVIDENCE = {"adaptive": adaptive, "density": density}
-THRESHOLDS = {("adaptive", "xray"): .2, ("adaptive", "ct"): .2, ("density", "xray"): .775, ("density", "ct"): .325, ("network", "xray"): .7, ("network", "ct"): .55}
-SPREAD = {"adaptive": .25, "density": .05, "network": 1.5} # Half width of the band: standard deviations, density, logits [C]
+THRESHOLDS = { # Standard deviations above the surrounding lung; density, 0 air and 1 tissue; probability [C]
+    ("adaptive", "xray"): .2, ("adaptive", "ct"): .2, ("density", "xray"): .775, ("density", "ct"): .325,
+    ("network", "xray"): .7, ("network", "ct"): .55}
+# Half width of the band: standard deviations, density, logits [C]
+SPREAD = {"adaptive": .25, "density": .05, "network": 1.5}
 
 
 def around(
@@ -79,7 +82,8 @@ def around(
     "The thresholds between which the band is drawn."
     if method not in SPREAD: raise InputError("quantify", f"method {', '.join(SPREAD)}", method)
     if not math.isfinite(threshold): raise InputError("quantify", "a number as threshold", threshold)
-    if method == "network" and not 0 <= threshold <= 1: raise InputError("quantify", "a probability from 0 to 1 as threshold of method network", threshold)
+    if method == "network" and not 0 <= threshold <= 1:
+        raise InputError("quantify", "a probability from 0 to 1 as threshold of method network", threshold)
     step = SPREAD[method] if spread is None else spread
     if method != "network": return threshold - step, threshold + step
     return tuple(float(special.expit(special.logit(threshold) + d)) for d in (-step, step))
@@ -94,7 +98,8 @@ def evidence(
 )->np.ndarray: # float32 (H, W)
     "The map that is compared with a threshold."
     if method == "network":
-        if probability is None: raise InputError("quantify", "the output of an infected-region network for method network", "none")
+        if probability is None:
+            raise InputError("quantify", "the output of an infected-region network for method network", "none")
         return np.asarray(probability, np.float32)
     if method not in EVIDENCE: raise InputError("quantify", f"method {', '.join([*EVIDENCE, 'network'])}", method)
     return EVIDENCE[method](image, lungs, **options)
@@ -188,13 +193,17 @@ def counted(
     smallest:float=.0004, # See clean
 )->Quantity: # Counts, percentage, band and region
     "Infected share of the lung by a map of evidence."
-    area, reason, n = None if spacing is None else float(spacing[0] * spacing[1]), implausible(lungs), int(lungs.sum())
+    area = None if spacing is None else float(spacing[0] * spacing[1])
+    reason, n = implausible(lungs), int(lungs.sum())
     if reason: return Quantity(n, 0, math.nan, math.nan, np.zeros(lungs.shape, bool), method, threshold, reason, area)
-    if found.shape != lungs.shape: raise InputError("quantify", f"evidence of the shape of the lung mask {lungs.shape}", found.shape)
-    if not np.isfinite(found[lungs]).all(): raise InputError("quantify", "finite evidence in the lungs", "NaN or infinity")
+    if found.shape != lungs.shape:
+        raise InputError("quantify", f"evidence of the shape of the lung mask {lungs.shape}", found.shape)
+    if not np.isfinite(found[lungs]).all():
+        raise InputError("quantify", "finite evidence in the lungs", "NaN or infinity")
     at = lambda t: infected_region(found, lungs, t, smallest)
     region, (low, high) = at(threshold), around(threshold, method, spread)
-    return Quantity(n, int(region.sum()), 100 * at(high).sum() / n, 100 * at(low).sum() / n, region, method, threshold, "", area)
+    least, most = (100 * at(t).sum() / n for t in (high, low))
+    return Quantity(n, int(region.sum()), least, most, region, method, threshold, "", area)
 
 
 def quantify(
@@ -211,11 +220,14 @@ def quantify(
 )->Quantity: # Counts, percentage, band and region
     "Infected share of the lung."
     image, lungs = np.asarray(image, np.float32), np.asarray(lungs, bool)
-    if image.shape != lungs.shape or image.ndim != 2: raise InputError("quantify", f"image and lung mask of one shape (H, W)", f"{image.shape} and {lungs.shape}")
+    if image.shape != lungs.shape or image.ndim != 2:
+        raise InputError("quantify", f"image and lung mask of one shape (H, W)", f"{image.shape} and {lungs.shape}")
     if not np.isfinite(image).all(): raise InputError("quantify", "finite grey values", "NaN or infinity")
-    if (method, modality) not in THRESHOLDS: raise InputError("quantify", f"method and modality among {sorted(THRESHOLDS)}", (method, modality))
+    if (method, modality) not in THRESHOLDS:
+        raise InputError("quantify", f"method and modality among {sorted(THRESHOLDS)}", (method, modality))
     found = evidence(image, lungs, method, probability, **options) if lungs.any() else image
-    return counted(found, lungs, method, THRESHOLDS[method, modality] if threshold is None else threshold, spread, spacing, smallest)
+    threshold = THRESHOLDS[method, modality] if threshold is None else threshold
+    return counted(found, lungs, method, threshold, spread, spacing, smallest)
 
 # %% ../nbs/api/75_quantification.ipynb #d354cb8b
 def _quantified(images, lungs, options): return [quantify(i, m, **options) for i, m in zip(images, lungs)]
@@ -234,14 +246,16 @@ def quantify_all(
 def total(
     slices, # Quantity of every slice
     slice_mm:float=None, # Distance of the slices in mm; None: unknown
-)->dict: # lung_pixels, infected_pixels, percent, low, high, slices, not_measurable; lung_ml and infected_ml where spacing is known
+)->dict: # lung_pixels, infected_pixels, percent, low, high, slices, not_measurable; with spacing lung_ml, infected_ml
     "The sum over the measurable slices of a volume."
     good = [q for q in slices if not q.reason]
     lung, found = sum(q.lung_pixels for q in good), sum(q.infected_pixels for q in good)
     share = lambda key: sum(getattr(q, key) * q.lung_pixels for q in good) / lung if lung else math.nan
-    out = dict(lung_pixels=lung, infected_pixels=found, percent=share("percent"), low=share("low"), high=share("high"), slices=len(good), not_measurable=len(slices) - len(good))
+    out = dict(lung_pixels=lung, infected_pixels=found, percent=share("percent"), low=share("low"), high=share("high"),
+               slices=len(good), not_measurable=len(slices) - len(good))
     if slice_mm is None or not good or good[0].pixel_mm2 is None: return out
-    return out | {k: n * good[0].pixel_mm2 * slice_mm / 1000 for k, n in (("lung_ml", lung), ("infected_ml", found))}
+    ml = lambda pixels: pixels * good[0].pixel_mm2 * slice_mm / 1000
+    return out | dict(lung_ml=ml(lung), infected_ml=ml(found))
 
 # %% ../nbs/api/75_quantification.ipynb #af38e029
 def heat(

@@ -123,7 +123,8 @@ def _looked_up(header, table, values):
 
 def _measured(header, stored, frame):
     "The values of a frame behind the modality LUT, and whether the file has one."
-    lut, slope, intercept = (_tag(header, n, frame) for n in ("ModalityLUTSequence", "RescaleSlope", "RescaleIntercept"))
+    names = "ModalityLUTSequence", "RescaleSlope", "RescaleIntercept"
+    lut, slope, intercept = (_tag(header, name, frame) for name in names)
     if lut: return _looked_up(header, lut[0], stored), True
     values = stored * float(1 if slope is None else slope) + float(intercept or 0)
     return np.asarray(values, np.float32), slope is not None or intercept is not None
@@ -211,7 +212,7 @@ def _dicom(data, name):
 
 # %% ../nbs/api/11_volumes.ipynb #96b3be0c
 def _affine(at, places, step, along, pixel, shape):
-    "From slice, row, column behind `upright` to mm in the patient (right, anterior, superior); None without a position."
+    "From slice, row, column behind `upright` to mm (right, anterior, superior); None without a position."
     if None in places or not along or not pixel: return None
     row, column = np.array(along[:3]), np.array(along[3:])
     normal = np.cross(row, column)
@@ -383,7 +384,7 @@ def _is_dicom(path):
 def read_volume(
     src, # Path or bytes of a DICOM or NIfTI file; a folder or a list of DICOM files: one series
     name=None, # Named in errors
-    window=None, # network, lung, mediastinum (HU), or two values in the file's unit; None: network for HU, else as stated
+    window=None, # network, lung, mediastinum (HU), or two values in the file's unit; None: as said above
 )->Image: # float32 (H, W) or (D, H, W) in [0, 1]; what info holds stands above
     "Read a DICOM file or series, or a NIfTI volume."
     if isinstance(src, (list, tuple)) or not isinstance(src, bytes) and Path(src).is_dir():
