@@ -420,6 +420,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'covid_mtnet.packs._open': ('api/packs.html#_open', 'covid_mtnet/packs.py'),
                                    'covid_mtnet.packs._original': ('api/packs.html#_original', 'covid_mtnet/packs.py'),
                                    'covid_mtnet.packs._original_mask': ('api/packs.html#_original_mask', 'covid_mtnet/packs.py'),
+                                   'covid_mtnet.packs._pairs': ('api/packs.html#_pairs', 'covid_mtnet/packs.py'),
                                    'covid_mtnet.packs._pneumonia_xray': ('api/packs.html#_pneumonia_xray', 'covid_mtnet/packs.py'),
                                    'covid_mtnet.packs._sarscov2_ct': ('api/packs.html#_sarscov2_ct', 'covid_mtnet/packs.py'),
                                    'covid_mtnet.packs._shrink_values': ('api/packs.html#_shrink_values', 'covid_mtnet/packs.py'),

@@ -22,16 +22,19 @@ from .manifests import COLUMNS, NUMBERS, SETS, joined, load, split_groups
 RENAME = dict(file="path", patient_id="patient", patient_group="group", split="upstream_split", orig_sha256="upstream_sha256",
               upstream_filename="upstream_name", mask_note="note", near_duplicate_of="near_duplicate_of",
               lung_mask_file="lung_mask", mask_file="lung_mask", mask="lung_mask", mask_sha256="lung_mask_sha256",
-              orig_mask_sha256="lung_mask_upstream_sha256", ggo_mask_file="ggo_mask", consolidation_mask_file="consolidation_mask",
-              infection_mask_file="infection_mask", infection_sha256="infection_mask_sha256", label_sha256="label_map_sha256",
+              orig_mask_sha256="lung_mask_upstream_sha256", ggo_mask_file="ggo_mask",
+              consolidation_mask_file="consolidation_mask", infection_mask_file="infection_mask",
+              infection_sha256="infection_mask_sha256", label_sha256="label_map_sha256",
               infected_pct_of_lung_original="infected_pct", packed_width="width", packed_height="height",
               orig_width="original_width", orig_height="original_height", orig_mode="original_mode")
 
-EXTRA = ("subtype", "finding", "view", "kind", "set", "fold", "lung_mask", "lung_mask_sha256", "lung_mask_source", "lung_mask_upstream_sha256",
-         "infection_mask", "infection_mask_sha256", "ggo_mask", "ggo_mask_sha256", "consolidation_mask", "consolidation_mask_sha256",
-         "label_map", "label_map_sha256", "infected_pct", "both_lungs_masked", "mask_suspect", "mask_fraction", "value_min", "value_max",
-         "stored_offset", "duplicate_of", "near_duplicate_of", "label_conflict", "colour_marks", "in_metadata_2020_03_18", "in_metadata_2020_04_17",
-         "sex", "age", "offset_days", "number", "transposed", "original_width", "original_height", "original_mode", "doi", "url")
+EXTRA = (
+    "subtype", "finding", "view", "kind", "set", "fold", "lung_mask", "lung_mask_sha256", "lung_mask_source",
+    "lung_mask_upstream_sha256", "infection_mask", "infection_mask_sha256", "ggo_mask", "ggo_mask_sha256",
+    "consolidation_mask", "consolidation_mask_sha256", "label_map", "label_map_sha256", "infected_pct",
+    "both_lungs_masked", "mask_suspect", "mask_fraction", "value_min", "value_max", "stored_offset", "duplicate_of",
+    "near_duplicate_of", "label_conflict", "colour_marks", "in_metadata_2020_03_18", "in_metadata_2020_04_17", "sex",
+    "age", "offset_days", "number", "transposed", "original_width", "original_height", "original_mode", "doi", "url")
 
 # %% ../nbs/api/24_packs.ipynb #a89f7c36
 def describe_sets()->dict: # Name of the set -> title, licence, citation, use, faults and so on
@@ -52,7 +55,8 @@ def _table(source, about):
     d["source_repo"] = d.source_repo.str.removesuffix(" (copy)")
     pack = src.with_suffix(".zip")
     if pack.is_file():
-        with zipfile.ZipFile(pack) as z: d["bytes"] = d.path.map({i.filename: str(i.file_size) for i in z.infolist()}).fillna("")
+        with zipfile.ZipFile(pack) as z: sizes = {i.filename: str(i.file_size) for i in z.infolist()}
+        d["bytes"] = d.path.map(sizes).fillna("")
     return d[d.path != ""].sort_values("path", ignore_index=True)
 
 # %% ../nbs/api/24_packs.ipynb #cd318eb6
@@ -81,7 +85,8 @@ def _covid_xray(d, source):
     "Frontal X-rays 70/10/20 by patient, stratified by COVID-19 against other; CT slices unused."
     d = _duplicates(d)
     v7 = d.lung_mask_source.str.extract(r" (annotations/\S+) ")[0].fillna("")
-    d["lung_mask_source"] = v7.map(lambda p: p and f"v7labs/covid-19-xray-dataset@51fca0d0d089b2fa7b0b95f0aed32ebaebd561f2:{p}")
+    commit = "51fca0d0d089b2fa7b0b95f0aed32ebaebd561f2"
+    d["lung_mask_source"] = v7.map(lambda p: p and f"v7labs/covid-19-xray-dataset@{commit}:{p}")
     d["split"] = "unused"
     _deal(d, d.kind == "frontal_xray", d.label.eq("COVID-19").astype(str), train=.7, val=.1, test=.2)
     return d
@@ -97,7 +102,8 @@ def _infection_xray(d, source):
 def _chest_seg_xray(d, source):
     "80/10/10 by patient, stratified by hospital and label; images without a mask unused."
     d = _duplicates(d)
-    d["lung_mask_source"] = [m and f"{r}@{c}:{m}" for r, c, m in zip(d.source_repo, d.source_commit, d.mask_source_path)]
+    sources = zip(d.source_repo, d.source_commit, d.mask_source_path)
+    d["lung_mask_source"] = [mask and f"{repo}@{commit}:{mask}" for repo, commit, mask in sources]
     d["split"] = "unused"
     _deal(d, d.lung_mask != "", d.set + d.label, train=.8, val=.1, test=.1)
     return d
@@ -129,7 +135,8 @@ def _sarscov2_ct(d, source):
 def _lung_seg_ct(d, source):
     "80/10/10 by patient, stratified by the kind of padding; suspect masks only in train."
     d = _duplicates(d)
-    d["lung_mask_source"] = [f"{r}@{c}:{Path(p).parent}_label/{Path(p).name}" for r, c, p in zip(d.source_repo, d.source_commit, d.source_path)]
+    sources = zip(d.source_repo, d.source_commit, map(Path, d.source_path))
+    d["lung_mask_source"] = [f"{repo}@{commit}:{p.parent}_label/{p.name}" for repo, commit, p in sources]
     d["split"], low = "train", pd.to_numeric(d.value_min)
     _deal(d, d.mask_suspect == "0", pd.cut(low, [-9999, -2200, -1200, 0]).astype(str), train=.8, val=.1, test=.1)
     return d
@@ -148,7 +155,8 @@ def _covid_ct_views(d, source):
     "External only; four axial images are also in the test list of covid_ct, seen by eye and by correlation."
     d = _duplicates(d)
     d["split"] = "external"
-    for a, b in ((13, 339), (14, 340), (17, 341), (18, 342)): d.loc[d.path == f"axial/{a:03}.jpg", "duplicate_of"] = f"covid_ct:COVID/covid_{b:04}.png"
+    for a, b in ((13, 339), (14, 340), (17, 341), (18, 342)):
+        d.loc[d.path == f"axial/{a:03}.jpg", "duplicate_of"] = f"covid_ct:COVID/covid_{b:04}.png"
     return d
 
 # %% ../nbs/api/24_packs.ipynb #c7ef990a
@@ -158,7 +166,10 @@ def alike(
     above:float=.96, # Correlation of 48x48 thumbnails from which two pictures count as one
 )->list: # One list of keys per pair found, for `joined`
     "Find nearly identical pictures."
-    with zipfile.ZipFile(pack) as z: t = np.stack([np.asarray(Image.open(io.BytesIO(z.read(p))).convert("L").resize((48, 48), Image.Resampling.BOX), float).ravel() for p in paths])
+    def thumbnail(data):
+        small = Image.open(io.BytesIO(data)).convert("L").resize((48, 48), Image.Resampling.BOX)
+        return np.asarray(small, float).ravel()
+    with zipfile.ZipFile(pack) as z: t = np.stack([thumbnail(z.read(p)) for p in paths])
     pairs = np.argwhere(np.triu(np.corrcoef(t), 1) > above)
     return [[str(n) if k in pair else "" for k in range(len(paths))] for n, pair in enumerate(pairs)]
 
@@ -173,23 +184,42 @@ def croissant(
     def kind(c):
         if c not in NUMBERS or (files[c] == "").any(): return "sc:Text" if c not in NUMBERS else "sc:Float"
         return "sc:Float" if files[c].str.contains(".", regex=False).any() else "sc:Integer"
-    source = {"fileObject": {"@id": "files.csv"}}
-    fields = [{"@type": "cr:Field", "@id": f"images/{c}", "name": c, "description": FIELDS.get(c, c.replace("_", " ")), "dataType": kind(c), "source": source | {"extract": {"column": c}}} for c in files]
+    def field(c):
+        return {"@type": "cr:Field", "@id": f"images/{c}", "name": c, "description": FIELDS.get(c, c.replace("_", " ")),
+                "dataType": kind(c), "source": {"fileObject": {"@id": "files.csv"}, "extract": {"column": c}}}
     repos = sorted({f"https://github.com/{r}/tree/{c}" for r, c in zip(files.source_repo, files.source_commit) if r})
-    return {"@context": read_json(resource("data_manifests", "context.json")), "@type": "sc:Dataset", "conformsTo": ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"],
-            "name": name, "alternateName": about["title"], "description": about["description"], "license": about["licence"], "citeAs": about["citation"], "url": about["url"],
-            "version": "1.0.0", "datePublished": about["published"], "keywords": about["keywords"], "isBasedOn": [about["url"], about["licence_url"], *repos],
-            "rai:dataUseCases": about["use"], "rai:dataLimitations": about["faults"],
-            "distribution": [{"@type": "cr:FileObject", "@id": "files.csv", "name": "files.csv", "description": "One row per image.", "contentUrl": "files.csv", "encodingFormat": "text/csv", "contentSize": f"{len(raw)} B", "sha256": sha256(raw)}],
-            "recordSet": [{"@type": "cr:RecordSet", "@id": "images", "name": "images", "description": "One record per image.", "key": {"@id": "images/path"}, "field": fields}]}
+    table = {"@type": "cr:FileObject", "@id": "files.csv", "name": "files.csv", "description": "One row per image.",
+             "contentUrl": "files.csv", "encodingFormat": "text/csv", "contentSize": f"{len(raw)} B", "sha256": sha256(raw)}
+    records = {"@type": "cr:RecordSet", "@id": "images", "name": "images", "description": "One record per image.",
+               "key": {"@id": "images/path"}, "field": [field(c) for c in files]}
+    return {
+        "@context": read_json(resource("data_manifests", "context.json")), "@type": "sc:Dataset",
+        "conformsTo": ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/RAI/1.0"],
+        "name": name, "alternateName": about["title"], "description": about["description"],
+        "license": about["licence"], "citeAs": about["citation"], "url": about["url"],
+        "version": "1.0.0", "datePublished": about["published"], "keywords": about["keywords"],
+        "isBasedOn": [about["url"], about["licence_url"], *repos],
+        "rai:dataUseCases": about["use"], "rai:dataLimitations": about["faults"],
+        "distribution": [table], "recordSet": [records]}
 
 # %% ../nbs/api/24_packs.ipynb #a2d68162
-FIELDS = {"path": "Name of the image in the pack, or below the folder of the set", "pack": "Name of the zip that holds the image, without .zip", "sha256": "SHA-256 of the packed image",
-          "split": "train, val, test, unused or external; no group is in two of train, val and test", "group": "Images that must stay on one side of a split: a patient, joined where copies stand under two ids",
-          "upstream_sha256": "SHA-256 of the original file", "git_blob": "Git object name of the file in the source repository", "upstream_split": "The split as published",
-          "fold": "Fold 0 to 4 of the cross-validation", "duplicate_of": "Path of the first copy of the same picture", "label_conflict": "Path of the same picture under the other label",
-          "mask_suspect": "1 where the mask is known to be wrong", "stored_offset": "Subtract from the stored 16-bit values", "infected_pct": "Infected part of the lung in percent, by the masks at original size",
-          "lung_mask_source": "repository@commit:path of the mask's original", "colour_marks": "1 where coloured marks are drawn into the image"}
+FIELDS = {
+    "path": "Name of the image in the pack, or below the folder of the set",
+    "pack": "Name of the zip that holds the image, without .zip",
+    "sha256": "SHA-256 of the packed image",
+    "split": "train, val, test, unused or external; no group is in two of train, val and test",
+    "group": "Images that must stay on one side of a split: a patient, joined where copies stand under two ids",
+    "upstream_sha256": "SHA-256 of the original file",
+    "git_blob": "Git object name of the file in the source repository",
+    "upstream_split": "The split as published",
+    "fold": "Fold 0 to 4 of the cross-validation",
+    "duplicate_of": "Path of the first copy of the same picture",
+    "label_conflict": "Path of the same picture under the other label",
+    "mask_suspect": "1 where the mask is known to be wrong",
+    "stored_offset": "Subtract from the stored 16-bit values",
+    "infected_pct": "Infected part of the lung in percent, by the masks at original size",
+    "lung_mask_source": "repository@commit:path of the mask's original",
+    "colour_marks": "1 where coloured marks are drawn into the image"}
 
 
 def build(
@@ -210,10 +240,12 @@ def build(
     return done
 
 # %% ../nbs/api/24_packs.ipynb #cd0a5243
-RECIPES = {"pneumonia_xray": dict(size=224, quality=95, keep=True), "covid_xray": dict(size=256, quality=95), "infection_xray": dict(size=256, quality=95),
-           "chest_seg_xray": dict(size=256, quality=95), "nih_adult_controls": dict(size=224, quality=90), "covid_ct": dict(size=256),
-           "sarscov2_ct": dict(size=256, quality=92, optimize=False), "lung_seg_ct": dict(size=256, offset=4096), "infection_ct": dict(size=None, transpose=True),
-           "covid_ct_views": dict(longest=512, quality=95, optimize=False)}
+RECIPES = {
+    "pneumonia_xray": dict(size=224, quality=95, keep=True), "covid_xray": dict(size=256, quality=95),
+    "infection_xray": dict(size=256, quality=95), "chest_seg_xray": dict(size=256, quality=95),
+    "nih_adult_controls": dict(size=224, quality=90), "covid_ct": dict(size=256),
+    "sarscov2_ct": dict(size=256, quality=92, optimize=False), "lung_seg_ct": dict(size=256, offset=4096),
+    "infection_ct": dict(size=None, transpose=True), "covid_ct_views": dict(longest=512, quality=95, optimize=False)}
 
 
 def _open(data, where):
@@ -221,13 +253,15 @@ def _open(data, where):
     try:
         image = Image.open(io.BytesIO(data)); image.load()
         return image
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e: raise InputError(where, "an image", str(e)) from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
+        raise InputError(where, "an image", str(e)) from None
 
 
 def _encode(image, quality=None, optimize=True):
     "PNG, or JPEG where a quality is given."
     out = io.BytesIO()
-    image.save(out, **(dict(format="JPEG", quality=quality, optimize=optimize) if quality else dict(format="PNG", optimize=True)))
+    if quality: image.save(out, "JPEG", quality=quality, optimize=optimize)
+    else: image.save(out, "PNG", optimize=True)
     return out.getvalue()
 
 # %% ../nbs/api/24_packs.ipynb #16b7594b
@@ -246,10 +280,12 @@ def compact(
     image = _open(data, where)
     if keep and image.size == (size, size): return data
     if offset is not None: return _encode(_shrink_values(np.asarray(image, "float32"), size, offset, where))
-    if image.mode[0] in "IF": raise InputError(where, "an 8-bit picture", f"one of mode {image.mode}, whose values 8 bits cannot hold")
-    image = image.convert("L")
+    if image.mode[0] in "IF":
+        raise InputError(where, "an 8-bit picture", f"one of mode {image.mode}, whose values 8 bits cannot hold")
+    image, most = image.convert("L"), max(image.size)
     if transpose: image = image.transpose(Image.Transpose.TRANSPOSE)
-    if longest and max(image.size) > longest: image = image.resize([round(n * longest / max(image.size)) for n in image.size], Image.Resampling.LANCZOS)
+    if longest and most > longest:
+        image = image.resize([round(n * longest / most) for n in image.size], Image.Resampling.LANCZOS)
     if size: image = image.resize((size, size), Image.Resampling.LANCZOS)
     return _encode(image, quality, optimize)
 
@@ -257,7 +293,8 @@ def compact(
 def _shrink_values(v, size, offset, where):
     "Resize stored values, within their own range."
     low, high = float(v.min()) + offset, float(v.max()) + offset
-    if not 0 <= low <= high < 2 ** 16: raise InputError(where, f"values that 16 bits hold with the offset {offset}", f"{low:g} to {high:g}")
+    if not 0 <= low <= high < 2 ** 16:
+        raise InputError(where, f"values that 16 bits hold with the offset {offset}", f"{low:g} to {high:g}")
     small = np.asarray(Image.fromarray(v).resize((size, size), Image.Resampling.LANCZOS))
     return Image.fromarray((np.rint(small.clip(v.min(), v.max())) + offset).astype("uint16"))
 
@@ -273,7 +310,8 @@ def compact_mask(
     m = np.asarray(_open(data, where).convert("L"))
     m = m > (127 if m.max() > 1 else 0)
     image = Image.fromarray((m.T if transpose else m).astype("uint8") * 255)
-    return _encode((image.resize((size, size), Image.Resampling.NEAREST) if size else image).convert("1", dither=Image.Dither.NONE))
+    if size: image = image.resize((size, size), Image.Resampling.NEAREST)
+    return _encode(image.convert("1", dither=Image.Dither.NONE))
 
 # %% ../nbs/api/24_packs.ipynb #0f8b3231
 def write_pack(
@@ -294,7 +332,8 @@ class Originals:
     ):
         self.folder, self.by_name = Path(folder), {}
         if not self.folder.is_dir(): raise InputError(folder, "a folder with original files", "nothing there")
-        self.paths = sorted(p.relative_to(self.folder).as_posix() for p in files_below(self.folder) if p.is_file() and p.suffix != ".part")
+        files = (p for p in files_below(self.folder) if p.is_file() and p.suffix != ".part")
+        self.paths = sorted(p.relative_to(self.folder).as_posix() for p in files)
         for p in self.paths: self.by_name.setdefault(Path(p).name, []).append(p)
         self.known = set(self.paths)
 
@@ -309,8 +348,9 @@ class Originals:
     ): # (path, bytes), or None
         "The original behind a row."
         for w in wanted:
-            parts = lambda p: sum(a == b for a, b in zip(reversed(Path(p).parts), reversed(Path(w).parts)))
-            for p in ([w] if w in self.known else []) + sorted(self.by_name.get(Path(w).name, []), key=parts, reverse=True):
+            shared = lambda p: sum(a == b for a, b in zip(reversed(Path(p).parts), reversed(Path(w).parts)))
+            same_name = sorted(self.by_name.get(Path(w).name, []), key=shared, reverse=True)
+            for p in ([w] if w in self.known else []) + same_name:
                 data = (self.folder / p).read_bytes()
                 if check is None or check(data): return p, data
 
@@ -319,18 +359,24 @@ def _original(o, row, other_version):
     "The original image of a row, checked where a hash is known."
     known = [(sha256, row.upstream_sha256), (git_blob, row.git_blob)]
     check = lambda b: all(f(b) == h for f, h in known if h)
-    wanted = (row.source_path, row.path, row.upstream_name)
-    got = o.find(*wanted, check=check) or (o.find(o.by_hash.get(row.upstream_sha256, "")) if row.upstream_sha256 else None) or (o.find(row.path, row.upstream_name) if other_version else None)
-    if not got and (other := o.find(*wanted)): raise InputError(o.folder / other[0], f"the file with hash {row.upstream_sha256 or row.git_blob} (another edition needs --other-version)", f"sha256 {sha256(other[1])}")
+    wanted, h = (row.source_path, row.path, row.upstream_name), row.upstream_sha256
+    got = o.find(*wanted, check=check)
+    if not got and h: got = o.find(o.by_hash.get(h, ""))
+    if not got and other_version: got = o.find(row.path, row.upstream_name)
+    if not got and (other := o.find(*wanted)):
+        expected = f"the file with hash {h or row.git_blob} (another edition needs --other-version)"
+        raise InputError(o.folder / other[0], expected, f"sha256 {sha256(other[1])}")
     return got
 
 
 def _original_mask(o, row, column, image, other_version):
-    "The original of a mask: by its source, by its name in the pack, or as <stem>.<kind>.png; never the image of the same name."
-    source, h = str(getattr(row, f"{column}_source", "")).partition(":")[2], getattr(row, f"{column}_upstream_sha256", "")
-    wanted = [w for w in (source, row[column], f"{Path(row.upstream_name).stem}.{column.removesuffix('_mask')}.png", f"{Path(row.upstream_name).stem}_mask.png") if w]
-    same = (o.find(o.by_hash[h]) if h in o.by_hash else None) if h else None
-    return same or (None if h and not other_version else o.find(*wanted, check=lambda b: b != image))
+    "The original of a mask: by source, by name in the pack, as <stem>.<kind>.png; never the image of the same name."
+    source = str(getattr(row, f"{column}_source", "")).partition(":")[2]
+    h, stem = getattr(row, f"{column}_upstream_sha256", ""), Path(row.upstream_name).stem
+    if h and h in o.by_hash: return o.find(o.by_hash[h])
+    if h and not other_version: return None
+    wanted = source, row[column], f"{stem}.{column.removesuffix('_mask')}.png", f"{stem}_mask.png"
+    return o.find(*filter(None, wanted), check=lambda b: b != image)
 
 # %% ../nbs/api/24_packs.ipynb #7a43be54
 def _compact_row(o, row, masks, recipe, other_version):
@@ -340,7 +386,7 @@ def _compact_row(o, row, masks, recipe, other_version):
     files["path"] = compact(got[1], o.folder / got[0], **recipe)
     for c in masks:
         m = _original_mask(o, row, c, got[1], other_version) if row[c] else None
-        if m: files[c] = compact_mask(m[1], o.folder / m[0], **recipe) if c != "label_map" else compact(m[1], o.folder / m[0], **recipe)
+        if m: files[c] = (compact if c == "label_map" else compact_mask)(m[1], o.folder / m[0], **recipe)
         elif row[c]: missing.append(row[c])
     return files, missing
 
@@ -374,7 +420,9 @@ def _compact_all(m, o, other_version, partial):
         missing += lost
         if files: packed[i] = files
     if not packed: raise InputError(o.folder, f"originals of {m.name}", "none")
-    if missing and not partial: raise InputError(o.folder, f"the originals of all {len(m.files)} images of {m.name} (or --partial)", f"{len(missing)} missing: {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}")
+    if missing and not partial:
+        found = f"{len(missing)} missing: {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
+        raise InputError(o.folder, f"the originals of all {len(m.files)} images of {m.name} (or --partial)", found)
     return packed, missing
 
 # %% ../nbs/api/24_packs.ipynb #98ea9591
@@ -390,14 +438,18 @@ def pack(
     m, root = load(name), Path(root)
     dst, own = root / f"{m.files['pack'][0]}.zip", root / name / "files.csv"
     for p in (dst, own):
-        if p.exists() and not force: raise InputError(p, "no pack of the set yet (or --force to replace it)", "one is there already")
+        if p.exists() and not force:
+            raise InputError(p, "no pack of the set yet (or --force to replace it)", "one is there already")
     packed, missing = _compact_all(m, Originals(_unpacked(source, root, name)), other_version, partial)
     rows = m.files.loc[list(packed)]
     changed = _differences(rows, packed)
     for c in m.masks: rows.loc[[c not in packed[i] for i in rows.index], [c, f"{c}_sha256"]] = ""
     write_pack(dst, {rows.at[i, c]: data for i, files in packed.items() for c, data in files.items()})
     for p in (own, own.with_name("meta.json")): p.unlink(missing_ok=True)
-    if changed or missing: write_set(root, name, rows, m.meta | {"note": f"packed from originals: {len(rows)} of {len(m.files)} images, {changed} files differ in bytes from the published manifest"})
+    if changed or missing:
+        note = (f"packed from originals: {len(rows)} of {len(m.files)} images, "
+                f"{changed} files differ in bytes from the published manifest")
+        write_set(root, name, rows, m.meta | {"note": note})
     return {"rows": len(rows), "changed": int(changed), "missing": missing}
 
 # %% ../nbs/api/24_packs.ipynb #0e5da0b1
@@ -415,24 +467,27 @@ def write_set(
 
 # %% ../nbs/api/24_packs.ipynb #d73f8595
 IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-MASKS = {"masks": "lung_mask", "lung_masks": "lung_mask", "infection_masks": "infection_mask", "ggo_masks": "ggo_mask", "consolidation_masks": "consolidation_mask", "label_maps": "label_map"}
+MASKS = {"masks": "lung_mask", "lung_masks": "lung_mask", "infection_masks": "infection_mask", "ggo_masks": "ggo_mask",
+         "consolidation_masks": "consolidation_mask", "label_maps": "label_map"}
 
 
 def _images(folder):
     "The images below a folder, sorted."
-    return sorted(p for p in files_below(folder) if p.is_file() and p.suffix.lower() in IMAGES and not any(n.startswith(".") for n in p.relative_to(folder).parts))
+    hidden = lambda p: any(n.startswith(".") for n in p.relative_to(folder).parts)
+    return sorted(p for p in files_below(folder) if p.is_file() and p.suffix.lower() in IMAGES and not hidden(p))
 
 
 def _measure(p, folder, bad):
     "What a row needs to know of a file; problems go to `bad`."
-    data, size = p.read_bytes(), (0, 0)
+    data, size, path = p.read_bytes(), (0, 0), p.relative_to(folder).as_posix()
     try:
         str(p).encode()
-        size = read_image(data, p).pixels.shape[::-1]
-        if len(size) != 2: raise InputError(p, "one page", f"{size[-1]} pages")
-    except UnicodeEncodeError: bad.append(f"{ascii(p.relative_to(folder).as_posix())} (a name that is not UTF-8)")
-    except InputError as e: bad.append(f"{p.relative_to(folder).as_posix()} ({e.found})"); size = (0, 0)
-    return {"path": p.relative_to(folder).as_posix(), "sha256": sha256(data), "bytes": len(data), "width": size[0], "height": size[1]}
+        seen = read_image(data, p).pixels.shape[::-1]
+        if len(seen) != 2: raise InputError(p, "one page", f"{seen[-1]} pages")
+        size = seen
+    except UnicodeEncodeError: bad.append(f"{ascii(path)} (a name that is not UTF-8)")
+    except InputError as e: bad.append(f"{path} ({e.found})")
+    return {"path": path, "sha256": sha256(data), "bytes": len(data), "width": size[0], "height": size[1]}
 
 # %% ../nbs/api/24_packs.ipynb #9342dfbb
 def _is_mask(p, folder, bad):
@@ -440,30 +495,41 @@ def _is_mask(p, folder, bad):
     except InputError as e: bad.append(f"{p.relative_to(folder).as_posix()} ({e.found})")
 
 
+def _pairs(stems, folder, sub):
+    "The masks of a folder by their stems, one for each image; none where the folder is not there."
+    here = folder / sub
+    masks = {p.relative_to(here).with_suffix("").as_posix(): p for p in _images(here)}
+    if not masks and here.is_dir() and any(here.iterdir()): raise InputError(here, f"masks ({', '.join(IMAGES)})", "none")
+    if not masks: return masks
+    odd = [f"image without a mask: {s}" for s in sorted(stems.keys() - masks)]
+    odd += [f"mask without an image: {s}" for s in sorted(masks.keys() - stems)]
+    more = f" and {len(odd) - 10} more" if len(odd) > 10 else ""
+    if odd: raise InputError(here, "one mask per image with the same stem", "; ".join(odd[:10]) + more)
+    return masks
+
+
 def _match_masks(rows, folder, bad):
     "Pair masks with images by stem; a stem without its partner is an error that names it."
     stems = {Path(r["path"]).relative_to("images").with_suffix("").as_posix(): r for r in rows}
-    if len(stems) < len(rows): raise InputError(folder, "one image per stem", "two images whose names differ only in the suffix")
+    if len(stems) < len(rows):
+        raise InputError(folder, "one image per stem", "two images whose names differ only in the suffix")
     for d in sorted(folder.iterdir()):
-        if d.is_dir() and d.name not in ("images", *MASKS) and _images(d): raise InputError(d, f"beside images only {', '.join(MASKS)}", "images that would be passed over")
+        if d.is_dir() and d.name not in ("images", *MASKS) and _images(d):
+            raise InputError(d, f"beside images only {', '.join(MASKS)}", "images that would be passed over")
     for sub, column in MASKS.items():
-        masks = {p.relative_to(folder / sub).with_suffix("").as_posix(): p for p in _images(folder / sub)}
-        if not masks and (folder / sub).is_dir() and any(folder.joinpath(sub).iterdir()): raise InputError(folder / sub, f"masks ({', '.join(IMAGES)})", "none")
-        if not masks: continue
-        odd = [f"image without a mask: {s}" for s in sorted(stems.keys() - masks)] + [f"mask without an image: {s}" for s in sorted(masks.keys() - stems)]
-        if odd: raise InputError(folder / sub, "one mask per image with the same stem", "; ".join(odd[:10]) + (f" and {len(odd) - 10} more" if len(odd) > 10 else ""))
-        for s, p in masks.items():
-            got = _measure(p, folder, bad)
+        for s, p in _pairs(stems, folder, sub).items():
+            got, image = _measure(p, folder, bad), stems[s]
+            size, wanted = ("{width}x{height}".format(**r) for r in (got, image))
             if column != "label_map" and got["width"]: _is_mask(p, folder, bad)
-            if (got["width"], got["height"]) != (stems[s]["width"], stems[s]["height"]): bad.append(f"{got['path']} ({got['width']}x{got['height']}, its image {stems[s]['width']}x{stems[s]['height']})")
-            stems[s] |= {column: got["path"], f"{column}_sha256": got["sha256"]}
+            if size != wanted: bad.append(f"{got['path']} ({size}, its image {wanted})")
+            image |= {column: got["path"], f"{column}_sha256": got["sha256"]}
 
 # %% ../nbs/api/24_packs.ipynb #3c3368ff
 def add(
     name:str, # Name for the new set: letters, digits and underscores
     folder, # Folder with the images
     root, # Data root that gets <name>/files.csv
-    group_regex:str=None, # Pattern for the file's stem whose first group names the patient; by default every file is a patient of its own
+    group_regex:str=None, # Pattern for the stem, its first group names the patient; by default each file is a patient
     label_from:str="folders", # "folders": the first sub-folder is the label; "none": no labels
     shares:dict=None, # Share per split; by default 80 % train, 10 % val, 10 % test
     licence:str="not stated", # Shown by status and report
@@ -473,18 +539,26 @@ def add(
     folder, bad = Path(folder).resolve(), []
     try: re.compile(group_regex or "")
     except re.error as e: raise InputError("--group-regex", "a regular expression", f"{group_regex!r}: {e}") from None
-    if not re.fullmatch(r"[A-Za-z]\w*", name) or name in SETS: raise InputError(name, "a new name of letters, digits and underscores", "the name of a published set" if name in SETS else repr(name))
+    if not re.fullmatch(r"[A-Za-z]\w*", name) or name in SETS:
+        found = "the name of a published set" if name in SETS else repr(name)
+        raise InputError(name, "a new name of letters, digits and underscores", found)
     if label_from not in ("folders", "none"): raise InputError("label_from", "folders or none", label_from)
     if not folder.is_dir(): raise InputError(folder, "a folder with images", "nothing there")
-    if (Path(root) / name / "files.csv").exists() and not force: raise InputError(Path(root) / name, "no set of that name yet (or --force)", "a set is there already")
+    if (Path(root) / name / "files.csv").exists() and not force:
+        raise InputError(Path(root) / name, "no set of that name yet (or --force)", "a set is there already")
     paired = (folder / "images").is_dir()
-    rows = [_measure(p, folder, bad) for p in progress(_images(folder / "images" if paired else folder), f"reading {folder.name}")]
+    images = _images(folder / "images" if paired else folder)
+    rows = [_measure(p, folder, bad) for p in progress(images, f"reading {folder.name}")]
     if not rows: raise InputError(folder, f"images ({', '.join(IMAGES)})", "none")
     if paired: _match_masks(rows, folder, bad)
-    if bad: raise InputError(folder, "images that can be read, masks of the size of their image", f"{len(bad)} bad: {'; '.join(bad)}")
+    if bad:
+        found = f"{len(bad)} bad: {'; '.join(bad)}"
+        raise InputError(folder, "images that can be read, masks of the size of their image", found)
     d = _grouped(pd.DataFrame(rows).fillna(""), folder, group_regex, label_from == "folders", paired)
-    d["split"], d["licence"] = split_groups(d.group, d.label, shares or {"train": .8, "val": .1, "test": .1}), licence
-    write_set(root, name, d, {"title": name, "licence": licence, "use": "a folder of the user", "folder": str(folder), "phantom": False})
+    d["split"] = split_groups(d.group, d.label, shares or {"train": .8, "val": .1, "test": .1})
+    d["licence"] = licence
+    about = {"title": name, "licence": licence, "use": "a folder of the user", "folder": str(folder), "phantom": False}
+    write_set(root, name, d, about)
     return d.split.value_counts().to_dict()
 
 # %% ../nbs/api/24_packs.ipynb #fe73ea01
@@ -494,7 +568,9 @@ def _grouped(d, folder, group_regex, by_folder, paired):
     d["label"] = [p[0] if by_folder and len(p) > 1 else "" for p in parts]
     hits = [re.search(group_regex, Path(p).stem) if group_regex else None for p in d.path]
     lost = [p for p, h in zip(d.path, hits) if group_regex and not (h and h.groups() and h[1])]
-    if lost: raise InputError(folder, f"file names that match {group_regex!r} with a group", f"{len(lost)} that do not: {', '.join(lost[:10])}")
+    if lost:
+        found = f"{len(lost)} that do not: {', '.join(lost[:10])}"
+        raise InputError(folder, f"file names that match {group_regex!r} with a group", found)
     d["patient"] = [h[1] if h else "/".join(Path(p).with_suffix("").parts) for p, h in zip(d.path, hits)]
     first = d.sort_values("path").groupby("sha256").path.transform("first")
     d["duplicate_of"], d["group"] = first.where(first != d.path, ""), joined(d.patient, d.sha256)
