@@ -47,18 +47,18 @@ def atomic_path(
 def alone(
     dst, # Final path of a folder
 ):
-    "Wait until nobody else makes the same folder, and clear away what a killed one left; the system frees the lock even after kill -9."
+    "Wait until nobody else makes the same folder, and clear away what a killed one left."
     import fcntl
     dst = Path(dst)
     dst.parent.mkdir(parents=True, exist_ok=True)
     with open(dst.with_name(f".{dst.name}.lock"), "w") as f:
-        fcntl.flock(f, fcntl.LOCK_EX)
+        fcntl.flock(f, fcntl.LOCK_EX) # The system frees it even after kill -9
         for left in dst.parent.glob(f".{dst.name}.*/"): shutil.rmtree(left, ignore_errors=True)
         yield
 
 
 def quiet():
-    "Context without warnings; of threads beside the main one it leaves them alone, for the filters belong to the whole process."
+    "Context without warnings; in threads beside the main one it changes nothing, for filters belong to the process."
     if threading.current_thread() is not threading.main_thread(): return contextlib.nullcontext()
     return _no_warnings()
 
@@ -73,7 +73,8 @@ def write_text(
     text:str, # Its whole content
 ):
     "Write a text file whole or not at all."
-    with atomic_path(dst) as p: p.write_text(text, encoding="utf-8", errors="backslashreplace") # Names of files need not be UTF-8
+    with atomic_path(dst) as p:
+        p.write_text(text, encoding="utf-8", errors="backslashreplace") # Names of files need not be UTF-8
 
 
 def files_below(
@@ -125,8 +126,9 @@ def program(
 )->str: # 16 hexadecimal digits
     "Key of what a module does: the same after a change of comments, docstrings or layout."
     tree = ast.parse(Path(module).read_text(encoding="utf-8"))
+    documented = ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(node) is not None: node.body[:1] = [ast.Pass()]
+        if isinstance(node, documented) and ast.get_docstring(node) is not None: node.body[:1] = [ast.Pass()]
     return digest(ast.unparse(tree))
 
 # %% ../nbs/api/00_core.ipynb #a50d68d6
@@ -150,7 +152,8 @@ def resource(
 def cache_dir()->Path: # Created if missing
     "The user cache: COVID_MTNET_CACHE, or the platform's usual place."
     base = os.environ.get("COVID_MTNET_CACHE")
-    path = (Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "covid_mtnet").expanduser().absolute()
+    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "covid_mtnet"
+    path = (Path(base) if base else usual).expanduser().absolute()
     path.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -162,7 +165,8 @@ def data_root(
     "The data root in use."
     path = Path(root or os.environ.get("COVID_MTNET_DATA") or cache_dir() / "data").expanduser()
     if not path.is_dir():
-        if not make and (root or os.environ.get("COVID_MTNET_DATA")): raise InputError(path, "a data root (a folder with packs or original files)", "nothing there")
+        if not make and (root or os.environ.get("COVID_MTNET_DATA")):
+            raise InputError(path, "a data root (a folder with packs or original files)", "nothing there")
         path.mkdir(parents=True, exist_ok=True)
     return path.resolve()
 
@@ -191,5 +195,6 @@ def on_all_cores(
     from joblib import Parallel, delayed, parallel_config
     size = -(-len(arrays[0]) // (4 * n))
     parts = [[a[i:i + size] for a in arrays] for i in range(0, len(arrays[0]), size)]
-    with parallel_config("loky", idle_worker_timeout=5): # Of 300 s by default: for so long a process that was itself started by another could not end
+    # Of 300 s by default: for so long a process that was itself started by another could not end
+    with parallel_config("loky", idle_worker_timeout=5):
         return [r for part in Parallel(n)(delayed(function)(*p) for p in parts) for r in part]

@@ -27,21 +27,33 @@ def _packed(
     from covid_mtnet.manifests import open_set
     with open_set(m, root) as s:
         inside = {pack: set(z.namelist()) for pack, z in s.packs.items() if z}
-        return {(pack, p) for pack, p in m.members() if (p in inside[pack] if pack in inside else (s.folder / p).is_file())}
+        there = lambda pack, p: p in inside[pack] if pack in inside else (s.folder / p).is_file()
+        return {(pack, p) for pack, p in m.members() if there(pack, p)}
 
 # %% ../nbs/api/26_data.ipynb #58d6cd87
 def _one(name, root):
     "One line of `status`."
     from covid_mtnet.manifests import load
+    line = {"set": name, "here": "broken", "files_here": 0, "files": 0, "images": 0, "originals_here": 0,
+            "phantom": False, "splits": {}, "title": name, "licence": "", "use": [], "problem": None}
     try: m = load(name, root)
-    except InputError as e: return {"set": name, "here": "broken", "files_here": 0, "files": 0, "images": 0, "originals_here": 0, "phantom": False, "splits": {}, "title": name, "licence": "", "use": [], "problem": str(e)}
-    try: there, broken = _packed(m, root), None
-    except InputError as e: there, broken = set(), str(e)
-    total, raw = len(m.members()), sum(p.is_file() and p.suffix != ".part" for p in (root / name / ORIGINALS).rglob("*"))
-    packs = any(pack for pack, _ in there)
-    here = "broken" if broken else "missing" if not there and not raw else "originals" if not there else ("pack" if packs else "files") + ("" if len(there) == total else ", incomplete")
-    return {"set": name, "here": here, "files_here": len(there), "files": total, "images": len(m.files), "originals_here": raw, "phantom": m.phantom,
-            "splits": m.files.split.value_counts().sort_index().to_dict(), "title": m.meta["title"], "licence": m.meta["licence"], "use": m.meta["use"], "problem": broken}
+    except InputError as e: return line | {"problem": str(e)}
+    there = set()
+    try: there = _packed(m, root)
+    except InputError as e: line["problem"] = str(e)
+    raw = sum(p.is_file() and p.suffix != ".part" for p in (root / name / ORIGINALS).rglob("*"))
+    return line | {
+        "here": line["here"] if line["problem"] else _what(there, len(m.members()), raw), "files_here": len(there),
+        "files": len(m.members()), "images": len(m.files), "originals_here": raw, "phantom": m.phantom,
+        "splits": m.files.split.value_counts().sort_index().to_dict(), "title": m.meta["title"],
+        "licence": m.meta["licence"], "use": m.meta["use"]}
+
+
+def _what(there, total, originals):
+    "In a word, what is here of a set."
+    if not there: return "originals" if originals else "missing"
+    kind = "pack" if any(pack for pack, _ in there) else "files"
+    return kind if len(there) == total else f"{kind}, incomplete"
 
 # %% ../nbs/api/26_data.ipynb #00c7d6cd
 def status(
@@ -72,10 +84,12 @@ def verify(
     "Compare every file with its hash and name all that are bad or missing."
     root, out = data_root(root), []
     for line in status(names, root):
-        if line["here"] == "broken": bad, n = [{"file": line["set"], "expected": "a readable pack", "found": line["problem"]}], line["files"]
-        elif line["files_here"] == 0: bad, n = [{"file": line["set"], "expected": f"{line['files']} files", "found": "nothing there"}] if names else [], 0
-        else: bad, n = _bad_files(line["set"], root)
-        out.append({"set": line["set"], "files": line["files"], "checked": n, "bad": bad})
+        name, files = line["set"], line["files"]
+        wrong = lambda expected, found: [{"file": name, "expected": expected, "found": found}]
+        if line["here"] == "broken": bad, n = wrong("a readable pack", line["problem"]), files
+        elif line["files_here"] == 0: bad, n = wrong(f"{files} files", "nothing there") if names else [], 0
+        else: bad, n = _bad_files(name, root)
+        out.append({"set": name, "files": files, "checked": n, "bad": bad})
     return out
 
 # %% ../nbs/api/26_data.ipynb #9299488b
@@ -86,7 +100,8 @@ def addresses(
     "Where the originals of a set are, images and masks."
     at = lambda repo, commit, path: f"{mirror.rstrip('/')}/{repo}/{commit}/{quote(path)}"
     f = m.files
-    out = {p: (at(r, c, p), h, b) for r, c, p, h, b in zip(f.source_repo, f.source_commit, f.source_path, f.upstream_sha256, f.git_blob) if r and p}
+    images = zip(f.source_repo, f.source_commit, f.source_path, f.upstream_sha256, f.git_blob)
+    out = {path: (at(repo, commit, path), h, blob) for repo, commit, path, h, blob in images if repo and path}
     for column in m.masks:
         if f"{column}_source" not in f: continue
         hashes = f[f"{column}_upstream_sha256"] if f"{column}_upstream_sha256" in f else [""] * len(f)
@@ -111,7 +126,8 @@ def _download_all(jobs, folder, workers, **kwargs):
     try:
         for done in progress(as_completed(running), f"fetching into {folder.parent.name}", total=len(running)):
             if e := done.exception(): failed[running[done]] = e
-            if any(not isinstance(e, InputError) for e in failed.values()): raise next(e for e in failed.values() if not isinstance(e, InputError))
+            for e in failed.values():
+                if not isinstance(e, InputError): raise e
             if len(failed) >= 20: break
     finally: pool.shutdown(cancel_futures=True)
     return failed
@@ -128,7 +144,8 @@ def fetch(
     "Fetch the originals of a set and make its pack; call again to go on."
     from covid_mtnet import manifests
     m, root = manifests.load(name), data_root(root)
-    if manifests.load(name, root).phantom: raise InputError(root / name, "a data root for real images", "phantoms of this set")
+    if manifests.load(name, root).phantom:
+        raise InputError(root / name, "a data root for real images", "phantoms of this set")
     whole = lambda: len(_packed(m, root)) == len(m.members()) and not _bad_files(name, root)[0]
     if not whole():
         with alone(root / name): # Who waited finds the set here
@@ -141,13 +158,17 @@ def _fetched(m, root, mirror, kaggle, workers, **kwargs):
     name, about, folder = m.name, packs.describe_sets()[m.name], root / m.name / ORIGINALS
     if kaggle:
         if not about.get("kaggle"): raise InputError(name, "a set that Kaggle has", "none; fetch it without --kaggle")
-        return {"set": name} | packs.pack(name, fetch_kaggle(about["kaggle"], name, root), root, other_version=True, force=True)
+        originals = fetch_kaggle(about["kaggle"], name, root)
+        return {"set": name} | packs.pack(name, originals, root, other_version=True, force=True)
     jobs = addresses(m, mirror or os.environ.get("COVID_MTNET_MIRROR") or MIRROR)
     failed = _download_all(jobs, folder, workers, **kwargs)
     if failed:
         more = f" (and more: given up after {len(failed)})" if len(failed) >= 20 else ""
-        raise InputError(name, f"{len(jobs)} originals", f"{len(failed)} failed{more}: " + "; ".join(str(e) for e in failed.values()))
-    if about.get("by_hand"): raise InputError(name, "masks that can be fetched as single files", f"{about['by_hand']} The {len(jobs)} images are in {folder}")
+        found = f"{len(failed)} failed{more}: {'; '.join(str(e) for e in failed.values())}"
+        raise InputError(name, f"{len(jobs)} originals", found)
+    if about.get("by_hand"):
+        found = f"{about['by_hand']} The {len(jobs)} images are in {folder}"
+        raise InputError(name, "masks that can be fetched as single files", found)
     return {"set": name, "originals": len(jobs)} | packs.pack(name, folder, root, force=True)
 
 # %% ../nbs/api/26_data.ipynb #80fbba25
@@ -158,13 +179,17 @@ def add_arguments(
     sub = parser.add_subparsers(dest="data_command", required=True, metavar="status|fetch|verify|pack|add|manifests")
     def command(name, words, sets=None):
         p = sub.add_parser(name, help=words, description=words)
-        if sets: p.add_argument("sets", nargs=sets, metavar="SET", help="name of a set, such as pneumonia_xray" + ("; by default all" if sets == "*" else ""))
-        if name != "manifests": p.add_argument("--data", metavar="ROOT", help="data root; default COVID_MTNET_DATA, then the user cache")
+        which = "name of a set, such as pneumonia_xray" + ("; by default all" if sets == "*" else "")
+        if sets: p.add_argument("sets", nargs=sets, metavar="SET", help=which)
+        where = "data root; default COVID_MTNET_DATA, then the user cache"
+        if name != "manifests": p.add_argument("--data", metavar="ROOT", help=where)
         return p
-    for name, words in (("status", "what is here of each set, its licence and what it is for"), ("verify", "check every file, name all that are bad or missing")):
+    looks = {"status": "what is here of each set, its licence and what it is for",
+             "verify": "check every file, name all that are bad or missing"}
+    for name, words in looks.items():
         command(name, words, "*").add_argument("--json", action="store_true", help="print JSON")
     p = command("fetch", "download the originals of sets, checked and resumable, and pack them", "+")
-    p.add_argument("--mirror", metavar="URL", help="instead of https://raw.githubusercontent.com; default COVID_MTNET_MIRROR")
+    p.add_argument("--mirror", metavar="URL", help=f"instead of {MIRROR}; default COVID_MTNET_MIRROR")
     p.add_argument("--kaggle", action="store_true", help="from Kaggle, with the extra package kagglehub and an account")
     _pack_arguments(command("pack", "make the compact pack of a set from its originals"))
     _add_arguments(command("add", "register a folder of images as a set, with splits by patient"))
@@ -175,7 +200,8 @@ def add_arguments(
 # %% ../nbs/api/26_data.ipynb #ce457170
 def _pack_arguments(p):
     p.add_argument("set", metavar="SET")
-    p.add_argument("--from", dest="source", required=True, metavar="DIR", help="folder, zip or tar with the original files")
+    originals = "folder, zip or tar with the original files"
+    p.add_argument("--from", dest="source", required=True, metavar="DIR", help=originals)
     p.add_argument("--partial", action="store_true", help="leave out images whose originals are missing")
     p.add_argument("--other-version", action="store_true", help="accept originals of another edition")
     p.add_argument("--force", action="store_true", help="replace a pack that is there")
@@ -184,7 +210,9 @@ def _pack_arguments(p):
 def _add_arguments(p):
     p.add_argument("name", metavar="NAME", help="name of the new set")
     p.add_argument("folder", metavar="FOLDER", help="class sub-folders, or images beside masks")
-    p.add_argument("--group-regex", metavar="RE", help="first group of this pattern in the file's stem is the patient (default: every file is a patient of its own)")
+    patient = ("first group of this pattern in the file's stem is the patient "
+               "(default: every file is a patient of its own)")
+    p.add_argument("--group-regex", metavar="RE", help=patient)
     p.add_argument("--label-from", choices=("folders", "none"), default="folders", help="where labels come from")
     p.add_argument("--licence", default="not stated", help="licence of the images")
     p.add_argument("--force", action="store_true", help="replace a set of that name")
@@ -193,8 +221,10 @@ def _add_arguments(p):
 def _print_status(lines, root):
     print(f"data root {root}")
     for l in lines:
-        print(f"{l['set']:20} {l['here']:18} {l['files_here']:>5} of {l['files']:>5} files  " + " ".join(f"{k} {v}" for k, v in l["splits"].items()) + ("  PHANTOM" if l["phantom"] else ""))
-        print(f"{'':20} {l['use']}\n{'':20} licence: {l['licence']}" + (f"\n{'':20} {l['problem']}" if l["problem"] else ""))
+        splits, phantom = " ".join(f"{k} {v}" for k, v in l["splits"].items()), "  PHANTOM" if l["phantom"] else ""
+        print(f"{l['set']:20} {l['here']:18} {l['files_here']:>5} of {l['files']:>5} files  {splits}{phantom}")
+        below = [l["use"], f"licence: {l['licence']}", *([l["problem"]] if l["problem"] else [])]
+        for words in below: print(f"{'':20} {words}")
 
 
 def _print_verify(lines):
@@ -208,7 +238,6 @@ def _print_verify(lines):
 def _run(args, root):
     "Run one command; True if all went well."
     from covid_mtnet import packs
-    from covid_mtnet.manifests import load
     if args.data_command == "status":
         lines = status(args.sets, root)
         print(json.dumps(lines, indent=1)) if args.json else _print_status(lines, root)
@@ -218,14 +247,27 @@ def _run(args, root):
         print(json.dumps(lines, indent=1)) if args.json else _print_verify(lines)
         return not any(l["bad"] for l in lines) and any(l["checked"] for l in lines)
     if args.data_command == "fetch": return _run_fetch(args, root)
-    if args.data_command == "pack": print(_packed_words(args.set, packs.pack(args.set, args.source, root, args.partial, args.other_version, args.force)))
-    if args.data_command == "add":
-        got = packs.add(args.name, args.folder, root, args.group_regex, args.label_from, licence=args.licence, force=args.force)
-        files = load(args.name, root).files
-        print(f"{args.name}: {sum(got.values())} images, " + ", ".join(f"{k} {v}" for k, v in sorted(got.items())) + f"; {files['group'].nunique()} patients; classes: {', '.join(sorted(set(files['label']) - {''})) or 'none'}")
-        if not args.group_regex: print("no --group-regex: every file counts as a patient of its own, so images of one patient may be on two sides of a split")
-    if args.data_command == "manifests": print("\n".join(f"{k:20} {v:>5} images" for k, v in packs.build(args.source, args.out or resource("data_manifests")).items()))
+    if args.data_command == "pack":
+        got = packs.pack(args.set, args.source, root, args.partial, args.other_version, args.force)
+        print(_packed_words(args.set, got))
+    if args.data_command == "add": _run_add(args, root)
+    if args.data_command == "manifests":
+        rows = packs.build(args.source, args.out or resource("data_manifests"))
+        for name, n in rows.items(): print(f"{name:20} {n:>5} images")
     return True
+
+
+def _run_add(args, root):
+    from covid_mtnet import packs
+    from covid_mtnet.manifests import load
+    got = packs.add(args.name, args.folder, root, args.group_regex, args.label_from,
+                    licence=args.licence, force=args.force)
+    files, splits = load(args.name, root).files, ", ".join(f"{k} {v}" for k, v in sorted(got.items()))
+    classes = ", ".join(sorted(set(files["label"]) - {""})) or "none"
+    print(f"{args.name}: {sum(got.values())} images, {splits}; {files['group'].nunique()} patients; classes: {classes}")
+    if args.group_regex: return
+    print("no --group-regex: every file counts as a patient of its own, "
+          "so images of one patient may be on two sides of a split")
 
 # %% ../nbs/api/26_data.ipynb #3d1080e3
 def _run_fetch(args, root):
@@ -241,7 +283,9 @@ def _run_fetch(args, root):
 
 def _packed_words(name, got):
     if got.get("already"): return f"{name}: all {got['rows']} images are here already"
-    return f"{name}: {got['rows']} images packed" + (f", {got['changed']} files differ in bytes from the published manifest" if got["changed"] else "") + (f", {len(got['missing'])} originals missing" if got["missing"] else "")
+    changed = f", {got['changed']} files differ in bytes from the published manifest" if got["changed"] else ""
+    missing = f", {len(got['missing'])} originals missing" if got["missing"] else ""
+    return f"{name}: {got['rows']} images packed{changed}{missing}"
 
 # %% ../nbs/api/26_data.ipynb #0aa0e3d1
 def main(
@@ -249,12 +293,19 @@ def main(
 )->int: # 0 done, 1 a task failed, 2 wrong usage, 130 stopped
     "Run `covid-mtnet data ...`."
     from covid_mtnet import manifests
+    command = args.data_command
+    def say(words, code):
+        print(words, file=sys.stderr)
+        return code
     try:
-        root = data_root(args.data, make=args.data_command in ("fetch", "pack", "add")) if args.data_command != "manifests" else None
+        root = None
+        if command != "manifests": root = data_root(args.data, make=command in ("fetch", "pack", "add"))
         known = manifests.names(root)
+        allowed = known if command in ("status", "verify") else manifests.SETS
         for n in [*getattr(args, "sets", []), *([args.set] if hasattr(args, "set") else [])]:
-            if n not in (known if args.data_command in ("status", "verify") else manifests.SETS): raise InputError(n, f"one of {', '.join(known)}", "no such data set")
-    except InputError as e: print(f"covid-mtnet data: {e}", file=sys.stderr); return 2
+            if n not in allowed: raise InputError(n, f"one of {', '.join(known)}", "no such data set")
+    except InputError as e: return say(f"covid-mtnet data: {e}", 2)
     try: return 0 if _run(args, root) else 1
-    except InputError as e: print(f"covid-mtnet data {args.data_command}: {e}", file=sys.stderr); return 1
-    except KeyboardInterrupt: print(f"covid-mtnet data {args.data_command}: stopped; what is complete is kept, run again to go on", file=sys.stderr); return 130
+    except InputError as e: return say(f"covid-mtnet data {command}: {e}", 1)
+    except KeyboardInterrupt:
+        return say(f"covid-mtnet data {command}: stopped; what is complete is kept, run again to go on", 130)

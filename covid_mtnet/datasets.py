@@ -30,7 +30,8 @@ class Preparation:
 
     def __post_init__(self):
         limits = (self.low, self.high)
-        if limits != (None, None) and (None in limits or self.low >= self.high): raise InputError("Preparation", "low below high, or neither", limits)
+        good = limits == (None, None) or None not in limits and self.low < self.high
+        if not good: raise InputError("Preparation", "low below high, or neither", limits)
 
     @property
     def key(self): return digest(self.size, self.low, self.high, list(self.masks), VERSION)
@@ -44,7 +45,9 @@ def prepare_image(
 )->np.ndarray: # uint8 (size, size)
     "Decode, resize, scale and round one image."
     if how.low is None: pixels = images.minmax(images.resize(images.read_image(data, name).pixels, how.size))
-    else: pixels = images.clip_scale(images.resize(images.read_values(data, name).astype(np.float32) - offset, how.size), how.low, how.high)
+    else:
+        values = images.read_values(data, name).astype(np.float32) - offset
+        pixels = images.clip_scale(images.resize(values, how.size), how.low, how.high)
     return images.to_uint8(pixels)
 
 # %% ../nbs/api/30_datasets.ipynb #157a500f
@@ -54,7 +57,7 @@ class Dataset:
     name:str # Name of the set
     rows:pd.DataFrame # Manifest rows, index 0..n-1
     images:np.ndarray # uint8 memory map (n, size, size, 1)
-    masks:dict # Column name -> uint8 memory map (n, size, size, 1) of 0 and 1; all 0 where the row names no mask
+    masks:dict # Column name -> uint8 memory map (n, size, size, 1) of 0 and 1; 0 where the row names no mask
     phantom:bool # Synthetic images?
     digest:str # Hash of the manifest
 
@@ -64,8 +67,9 @@ class Dataset:
         name:str, # train, val, test, unused or external
     )->np.ndarray: # Row numbers
         "The images of one stored split."
-        found = np.flatnonzero(self.rows["split"] == name)
-        if not len(found): raise InputError(f"split {name!r}", f"one of {sorted(self.rows['split'].unique())}", "no image")
+        splits = self.rows["split"]
+        found = np.flatnonzero(splits == name)
+        if not len(found): raise InputError(f"split {name!r}", f"one of {sorted(splits.unique())}", "no image")
         return found
 
 # %% ../nbs/api/30_datasets.ipynb #e450936d
@@ -76,16 +80,20 @@ def _fill(folder, manifest, how, root):
     pictures, masks = new("images"), {m: new(m) for m in how.masks}
     with open_set(manifest, root) as pack:
         for i, row in enumerate(progress(rows.to_dict("records"), f"prepare {manifest.name}")):
-            pictures[i, ..., 0] = prepare_image(pack.read(row["path"], row["sha256"]), how, row["path"], float(row.get("stored_offset") or 0))
+            data, offset = pack.read(row["path"], row["sha256"]), float(row.get("stored_offset") or 0)
+            pictures[i, ..., 0] = prepare_image(data, how, row["path"], offset)
             for m, array in masks.items():
-                if row[m]: array[i, ..., 0] = images.resize(images.read_mask(pack.read(row[m], row[f"{m}_sha256"]), row[m]), how.size, mask=True)
+                if not row[m]: continue
+                mask = images.read_mask(pack.read(row[m], row[f"{m}_sha256"]), row[m])
+                array[i, ..., 0] = images.resize(mask, how.size, mask=True)
 
 # %% ../nbs/api/30_datasets.ipynb #61a02265
 def _make(folder, manifest, how, root):
     with atomic_path(folder) as tmp:
         tmp.mkdir()
         _fill(tmp, manifest, how, root)
-        write_json(tmp / "done.json", {"set": manifest.name, "manifest": manifest.digest, "images": len(manifest.files)})
+        about = {"set": manifest.name, "manifest": manifest.digest, "images": len(manifest.files)}
+        write_json(tmp / "done.json", about)
 
 
 def prepare(
@@ -97,10 +105,12 @@ def prepare(
     "A set as arrays: from the cache, or decoded now; every file is checked against its hash."
     root = data_root(root)
     manifest = load(name, root)
-    if lost := [m for m in how.masks if m not in manifest.masks]: raise InputError(name, f"masks among {', '.join(manifest.masks) or 'none'}", ", ".join(lost))
+    if lost := [m for m in how.masks if m not in manifest.masks]:
+        raise InputError(name, f"masks among {', '.join(manifest.masks) or 'none'}", ", ".join(lost))
     folder = Path(cache or cache_dir() / "prepared") / f"{name}-{digest(manifest.digest, how.key)}"
     if not (folder / "done.json").exists():
         with alone(folder):
             if not (folder / "done.json").exists(): _make(folder, manifest, how, root)
     arrays = {m: np.load(folder / f"{m}.npy", mmap_mode="r", allow_pickle=False) for m in ("images", *how.masks)}
-    return Dataset(name, manifest.files.reset_index(drop=True), arrays.pop("images"), arrays, manifest.phantom, manifest.digest)
+    rows = manifest.files.reset_index(drop=True)
+    return Dataset(name, rows, arrays.pop("images"), arrays, manifest.phantom, manifest.digest)

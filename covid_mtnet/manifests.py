@@ -21,7 +21,8 @@ SETS = ("pneumonia_xray", "covid_xray", "infection_xray", "chest_seg_xray", "nih
         "covid_ct", "sarscov2_ct", "lung_seg_ct", "infection_ct", "covid_ct_views")
 
 COLUMNS = ("path", "pack", "sha256", "bytes", "width", "height", "label", "split", "patient", "group", "upstream_name",
-           "upstream_sha256", "git_blob", "source_repo", "source_commit", "source_path", "licence", "note", "upstream_split")
+           "upstream_sha256", "git_blob", "source_repo", "source_commit", "source_path", "licence", "note",
+           "upstream_split")
 
 NUMBERS = ("bytes", "width", "height", "fold", "original_width", "original_height", "in_metadata_2020_03_18",
            "in_metadata_2020_04_17", "colour_marks", "mask_suspect", "mask_fraction", "value_min", "value_max",
@@ -84,17 +85,20 @@ class Manifest:
 
     def members(self)->dict: # (pack, path) -> sha256
         "Every file of the set, images and masks."
-        pairs = [("path", "sha256")] + [(c, f"{c}_sha256") for c in self.masks]
-        return {(pack, p): h for c, s in pairs for pack, p, h in zip(self.files["pack"], self.files[c], self.files[s]) if p}
+        f, pairs = self.files, [("path", "sha256")] + [(c, f"{c}_sha256") for c in self.masks]
+        return {(pack, p): h for c, s in pairs for pack, p, h in zip(f["pack"], f[c], f[s]) if p}
 
 # %% ../nbs/api/20_manifests.ipynb #734636c5
 def _check_rows(files, where):
     "Name the first row that breaks a rule."
-    rules = {"a path of its own inside the set": files.path.duplicated() | (files.path == "") | files.path.str.startswith("/") | files.path.str.contains(r"(?:^|/)\.\.(?:/|$)"),
+    outside = files.path.str.startswith("/") | files.path.str.contains(r"(?:^|/)\.\.(?:/|$)")
+    rules = {"a path of its own inside the set": files.path.duplicated() | (files.path == "") | outside,
              "a sha256 of 64 hexadecimal digits": ~files.sha256.str.fullmatch("[0-9a-f]{64}"),
              f"a split out of {', '.join(SPLITS)}": ~files.split.isin(SPLITS)}
     for rule, bad in rules.items():
-        if bad.any(): raise InputError(f"{where} line {bad.idxmax() + 2}", rule, ", ".join(map(repr, files.loc[bad.idxmax(), ["path", "sha256", "split"]])))
+        if not bad.any(): continue
+        found = files.loc[bad.idxmax(), ["path", "sha256", "split"]]
+        raise InputError(f"{where} line {bad.idxmax() + 2}", rule, ", ".join(map(repr, found)))
 
 # %% ../nbs/api/20_manifests.ipynb #acdd058e
 def read_rows(
@@ -103,9 +107,11 @@ def read_rows(
 )->pd.DataFrame: # Checked rows, sorted by path, with every column of `COLUMNS`
     "Read and check the rows of a manifest."
     where = where or src
-    try: files = pd.read_csv(io.BytesIO(src) if isinstance(src, bytes) else src, dtype=str, keep_default_na=False, na_filter=False)
+    table = io.BytesIO(src) if isinstance(src, bytes) else src
+    try: files = pd.read_csv(table, dtype=str, keep_default_na=False, na_filter=False)
     except (ValueError, OSError) as e: raise InputError(where, "a table of comma separated values", str(e)) from None
-    if not isinstance(files.index, pd.RangeIndex): raise InputError(where, "as many fields in a row as in the head", "more")
+    if not isinstance(files.index, pd.RangeIndex):
+        raise InputError(where, "as many fields in a row as in the head", "more")
     for c in ("path", "sha256", "split"):
         if c not in files: raise InputError(where, f"a column {c!r}", ", ".join(files.columns))
     files = files.reindex(columns=list(files) + [c for c in COLUMNS if c not in files], fill_value="")
@@ -124,11 +130,14 @@ def _meta(
     if (folder / "meta.json").exists():
         m = read_json(folder / "meta.json")
         if not isinstance(m, dict): raise InputError(folder / "meta.json", "a JSON object", type(m).__name__)
-        return {"title": name, "licence": "not stated", "citation": "", "url": "", "use": "", "faults": [], "phantom": False} | m, m.get("files_sha256")
+        unsaid = {"title": name, "licence": "not stated", "citation": "", "url": "", "use": "", "faults": [],
+                  "phantom": False}
+        return unsaid | m, m.get("files_sha256")
     c = read_json(folder / "croissant.json")
     listed = {f["@id"]: f for f in c["distribution"]}
-    meta = {"title": c["name"], "description": c["description"], "licence": c["license"], "citation": c["citeAs"], "url": c["url"], "use": " ".join(c["rai:dataUseCases"]),
-            "faults": c["rai:dataLimitations"], "sources": c.get("isBasedOn", []), "phantom": False}
+    meta = {"title": c["name"], "description": c["description"], "licence": c["license"], "citation": c["citeAs"],
+            "url": c["url"], "use": " ".join(c["rai:dataUseCases"]), "faults": c["rai:dataLimitations"],
+            "sources": c.get("isBasedOn", []), "phantom": False}
     return meta, listed["files.csv"]["sha256"]
 
 # %% ../nbs/api/20_manifests.ipynb #8e629db3
@@ -143,7 +152,8 @@ def load(
         folder = resource("data_manifests", name)
     raw = (folder / "files.csv").read_bytes()
     meta, stated = _meta(folder, name)
-    if stated and stated != sha256(raw): raise InputError(folder / "files.csv", f"the sha256 {stated} that the description states", sha256(raw))
+    if stated and stated != sha256(raw):
+        raise InputError(folder / "files.csv", f"the sha256 {stated} that the description states", sha256(raw))
     return Manifest(name, read_rows(raw, folder / "files.csv"), meta, sha256(raw), bool(meta["phantom"]), folder)
 
 # %% ../nbs/api/20_manifests.ipynb #d38ff061
@@ -172,7 +182,8 @@ def _fetch(zip, folder, path, wanted):
     where = Path(zip.filename) / path if zip else folder / path
     try: return where, (zip.read(path) if zip else where.read_bytes())
     except (KeyError, FileNotFoundError): raise InputError(where, wanted, "nothing there") from None
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError, OSError) as e: raise InputError(where, "a readable file", str(e)) from None
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError, OSError) as e:
+        raise InputError(where, "a readable file", str(e)) from None
 
 # %% ../nbs/api/20_manifests.ipynb #cde4240f
 class PackReader:

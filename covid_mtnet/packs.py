@@ -19,8 +19,8 @@ from .images import read_image, read_mask
 from .manifests import COLUMNS, NUMBERS, SETS, joined, load, split_groups
 
 # %% ../nbs/api/24_packs.ipynb #dc552618
-RENAME = dict(file="path", patient_id="patient", patient_group="group", split="upstream_split", orig_sha256="upstream_sha256",
-              upstream_filename="upstream_name", mask_note="note", near_duplicate_of="near_duplicate_of",
+RENAME = dict(file="path", patient_id="patient", patient_group="group", split="upstream_split",
+              orig_sha256="upstream_sha256", upstream_filename="upstream_name", mask_note="note",
               lung_mask_file="lung_mask", mask_file="lung_mask", mask="lung_mask", mask_sha256="lung_mask_sha256",
               orig_mask_sha256="lung_mask_upstream_sha256", ggo_mask_file="ggo_mask",
               consolidation_mask_file="consolidation_mask", infection_mask_file="infection_mask",
@@ -189,7 +189,8 @@ def croissant(
                 "dataType": kind(c), "source": {"fileObject": {"@id": "files.csv"}, "extract": {"column": c}}}
     repos = sorted({f"https://github.com/{r}/tree/{c}" for r, c in zip(files.source_repo, files.source_commit) if r})
     table = {"@type": "cr:FileObject", "@id": "files.csv", "name": "files.csv", "description": "One row per image.",
-             "contentUrl": "files.csv", "encodingFormat": "text/csv", "contentSize": f"{len(raw)} B", "sha256": sha256(raw)}
+             "contentUrl": "files.csv", "encodingFormat": "text/csv", "contentSize": f"{len(raw)} B",
+             "sha256": sha256(raw)}
     records = {"@type": "cr:RecordSet", "@id": "images", "name": "images", "description": "One record per image.",
                "key": {"@id": "images/path"}, "field": [field(c) for c in files]}
     return {
@@ -499,7 +500,8 @@ def _pairs(stems, folder, sub):
     "The masks of a folder by their stems, one for each image; none where the folder is not there."
     here = folder / sub
     masks = {p.relative_to(here).with_suffix("").as_posix(): p for p in _images(here)}
-    if not masks and here.is_dir() and any(here.iterdir()): raise InputError(here, f"masks ({', '.join(IMAGES)})", "none")
+    if not masks and here.is_dir() and any(here.iterdir()):
+        raise InputError(here, f"masks ({', '.join(IMAGES)})", "none")
     if not masks: return masks
     odd = [f"image without a mask: {s}" for s in sorted(stems.keys() - masks)]
     odd += [f"mask without an image: {s}" for s in sorted(masks.keys() - stems)]

@@ -16,22 +16,27 @@ from .core import InputError, atomic_path, resource
 from .manifests import load
 
 # %% ../nbs/api/28_protocols.ipynb #1efaa861
-NAMES = ("covid_xray_published", "covid_xray_grouped", "covid_ct_own", "covid_ct_replica", "covid_ct_folds", "covid_ct_hospitals")
-COLUMNS = ("path", "set", "label", "group", "split") # label: 1 COVID-19, 0 not; group: set:patient; split: train, val, test, external, elsewhere, or fold0 to fold2
+NAMES = ("covid_xray_published", "covid_xray_grouped", "covid_ct_own", "covid_ct_replica", "covid_ct_folds",
+         "covid_ct_hospitals")
+# label: 1 COVID-19, 0 not; group: set:patient; split: train, val, test, external, elsewhere, or fold0 to fold2
+COLUMNS = ("path", "set", "label", "group", "split")
 
 
 def _rows(name, root, keep, label):
     "Some rows of a set, as rows of a protocol."
     files = load(name, root).files
     part = files[keep(files)]
-    return pd.DataFrame(dict(path=part["path"], set=name, label=label, group=name + ":" + part["group"].astype(str), split=part["split"]))
+    group = name + ":" + part["group"].astype(str)
+    return pd.DataFrame(dict(path=part["path"], set=name, label=label, group=group, split=part["split"]))
 
 
-def _covid(files): return (files["label"] == "COVID-19") & files.reindex(columns=["duplicate_of"])["duplicate_of"].fillna("").astype(str).eq("")
+def _covid(files):
+    copy_of = files.reindex(columns=["duplicate_of"])["duplicate_of"].fillna("").astype(str)
+    return (files["label"] == "COVID-19") & (copy_of == "")
 
 
 def _drawn(rows, sizes, whole, seed=0):
-    "Whole groups drawn at random until a split has its size, out of `whole` images; phantoms, which are fewer, are drawn in proportion."
+    "Whole groups at random until a split has its size, out of `whole` images; in proportion where there are fewer."
     rows, rng = rows.assign(split=""), np.random.default_rng(seed)
     for split, n in sizes.items():
         n = n if len(rows) >= whole else max(4, round(n * len(rows) / whole))
@@ -59,8 +64,10 @@ def grouped(
     root=None, # Data root of the manifests
 )->pd.DataFrame: # COLUMNS
     "All COVID-19 films against adults, as their manifests split them."
-    parts = [_rows("covid_xray", root, lambda f: _covid(f) & _split(f), 1), _rows("nih_adult_controls", root, lambda f: (f["label"] == "No_findings") & _split(f), 0),
-             _rows("chest_seg_xray", root, lambda f: (f["label"] == "normal") & _split(f), 0)]
+    labelled = lambda label: lambda f: (f["label"] == label) & _split(f)
+    parts = [_rows("covid_xray", root, lambda f: _covid(f) & _split(f), 1),
+             _rows("nih_adult_controls", root, labelled("No_findings"), 0),
+             _rows("chest_seg_xray", root, labelled("normal"), 0)]
     return pd.concat(parts, ignore_index=True)
 
 # %% ../nbs/api/28_protocols.ipynb #6f49bdff
@@ -68,7 +75,9 @@ def ct_own(
     root=None, # Data root of the manifests
 )->pd.DataFrame: # COLUMNS
     "COVID-CT by its own split, and SARS-CoV-2 CT as an external test."
-    parts = [_rows(name, root, lambda f, l=l: (f["label"] == l) & _split(f), k) for name in ("covid_ct", "sarscov2_ct") for k, l in enumerate(("NonCOVID", "COVID"))]
+    labelled = lambda label: lambda f: (f["label"] == label) & _split(f)
+    parts = [_rows(name, root, labelled(label), k)
+             for name in ("covid_ct", "sarscov2_ct") for k, label in enumerate(("NonCOVID", "COVID"))]
     rows = pd.concat(parts, ignore_index=True)
     return rows.assign(split=rows["split"].where(rows["set"] == "covid_ct", "external"))
 
@@ -77,9 +86,10 @@ def ct_replica(
     root=None, # Data root of the manifests
 )->pd.DataFrame: # COLUMNS
     "COVID-CT drawn anew: 45 images for the test, 375 to learn from, in the paper's proportion of classes."
-    files = [_rows("covid_ct", root, lambda f, l=l: (f["label"] == l) & (f["split"] != "unused"), k) for k, l in enumerate(("NonCOVID", "COVID"))]
-    sizes = ({"test": 26, "val": 30, "train": 187}, {"test": 19, "val": 20, "train": 138})
-    drawn = pd.concat([_drawn(rows, size, whole) for rows, size, whole in zip(files, sizes, (395, 349))], ignore_index=True)
+    labelled = lambda label: lambda f: (f["label"] == label) & (f["split"] != "unused")
+    other, covid = (_rows("covid_ct", root, labelled(label), k) for k, label in enumerate(("NonCOVID", "COVID")))
+    drawn = pd.concat([_drawn(other, {"test": 26, "val": 30, "train": 187}, 395),
+                       _drawn(covid, {"test": 19, "val": 20, "train": 138}, 349)], ignore_index=True)
     return drawn[drawn["split"] != ""].reset_index(drop=True)
 
 
@@ -88,8 +98,10 @@ def ct_folds(
 )->pd.DataFrame: # COLUMNS; splits fold0, fold1 and fold2
     "The training and validation images of COVID-CT's own split, in three folds."
     rows = ct_own(root)
-    parts = [part.reset_index(drop=True) for _, part in rows[rows["split"].isin(["train", "val"])].groupby("label")]
-    drawn = pd.concat([_drawn(p, {"fold0": len(p) // 3, "fold1": len(p) // 3}, len(p)) for p in parts], ignore_index=True)
+    learned = rows[rows["split"].isin(["train", "val"])]
+    parts = [part.reset_index(drop=True) for _, part in learned.groupby("label")]
+    thirds = [_drawn(p, {"fold0": len(p) // 3, "fold1": len(p) // 3}, len(p)) for p in parts]
+    drawn = pd.concat(thirds, ignore_index=True)
     return drawn.assign(split=drawn["split"].replace("", "fold2"))
 
 
@@ -120,7 +132,8 @@ def protocol(
     "A stored protocol."
     if name not in NAMES: raise InputError("protocol", f"one of {', '.join(NAMES)}", name)
     if root and load("covid_ct" if "ct" in name else "covid_xray", root).phantom: return MAKERS[name](root)
-    return pd.read_csv(resource("data_manifests", "protocols", f"{name}.csv"), dtype={"path": str, "set": str, "group": str, "split": str})
+    text = dict.fromkeys(("path", "set", "group", "split"), str)
+    return pd.read_csv(resource("data_manifests", "protocols", f"{name}.csv"), dtype=text)
 
 # %% ../nbs/api/28_protocols.ipynb #bc1012eb
 def gather(
@@ -135,7 +148,9 @@ def gather(
         data, mine = prepare(name, how, root), np.flatnonzero(rows["set"] == name)
         place = pd.Series(np.arange(len(data)), data.rows["path"])
         lost = [p for p in rows["path"].iloc[mine] if p not in place.index]
-        if lost: raise InputError(name, f"the {len(mine)} images of the protocol, which a partial pack lacks", f"{len(lost)} missing: {', '.join(lost[:5])}")
+        if lost:
+            found = f"{len(lost)} missing: {', '.join(lost[:5])}"
+            raise InputError(name, f"the {len(mine)} images of the protocol, which a partial pack lacks", found)
         images[mine] = data.images[place[rows["path"].iloc[mine]].to_numpy()]
         sets.append(data)
     return images, sets
