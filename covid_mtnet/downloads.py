@@ -102,7 +102,8 @@ def _receive(self, url, r, have):
     self.tag = tag if tag and not tag.startswith("W/") else None
     if total and total > self.max_bytes: raise InputError(url, f"at most {self.max_bytes} bytes", f"{total} bytes")
     name = unquote(PurePosixPath(urlsplit(url).path).name)[:40]
-    bar = progress(desc=name, total=total, initial=have, unit="B", unit_scale=True) if not self.quiet else contextlib.nullcontext()
+    bar = contextlib.nullcontext()
+    if not self.quiet: bar = progress(desc=name, total=total, initial=have, unit="B", unit_scale=True)
     with open(self.part, "ab" if have else "wb") as f, bar as bar:
         for block in r.iter_content(1 << 14):
             f.write(block)

@@ -18,7 +18,8 @@ from PIL import Image as PILImage
 
 from . import __version__, guard, quantification
 from .cases import BANNER, Case, fitted, grey, measured, outlined, picture, sheet, store, stored, warmed
-from .core import InputError, atomic_path, digest, files_below, library, progress, quiet, read_json, sha256, write_json, write_text
+from .core import InputError, atomic_path, digest, files_below, library, progress, quiet
+from .core import read_json, sha256, write_json, write_text
 from .framing import cut_all, framed_all, uncut_all, unframed
 from .images import clip_scale, kind_of, minmax, read_image, resize, to_uint8
 from .refinement import refine_all
@@ -31,7 +32,8 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ".ima", "
 
 def _is_picture(path):
     if path.name.lower().endswith(ENDINGS): return True
-    if not path.suffix[1:].isdigit() and path.suffix or path.name.upper() == "DICOMDIR": return False # The last number of a UID is no suffix
+    suffix = "" if path.suffix[1:].isdigit() else path.suffix # The last number of a UID is none
+    if suffix or path.name.upper() == "DICOMDIR": return False
     try:
         with open(path, "rb") as f: return kind_of(f.read(352)) == "DICOM"
     except OSError: return False
@@ -41,7 +43,8 @@ def _below(root, out):
     "Files of a folder, without hidden ones and without what predict wrote."
     for p in sorted(files_below(root)):
         hidden = any(part.startswith(".") for part in p.relative_to(root).parts)
-        if p.is_file() and not hidden and not (out and _written(p.resolve(), out.resolve())) and _is_picture(p): yield p
+        if hidden or not p.is_file() or out and _written(p.resolve(), out.resolve()): continue
+        if _is_picture(p): yield p
 
 
 def _written(path, out):
@@ -65,51 +68,65 @@ def sources(
 )->tuple[list, list]: # (name, files) of every case; dict(path, error) of what cannot be one
     "What there is to look at."
     roots, failed, taken = {}, [], set()
-    for p in [Path(p) for p in ([paths] if isinstance(paths, (str, Path)) else paths)]:
+    for p in map(Path, [paths] if isinstance(paths, (str, Path)) else paths):
         found = [p] if p.is_file() else list(_below(p, out and Path(out))) if p.is_dir() else []
-        if not found: failed.append(dict(path=str(p), error=str(InputError(p, "a picture, or a folder with pictures", "no picture in it" if p.is_dir() else "nothing there"))))
+        if not found:
+            problem = "no picture in it" if p.is_dir() else "nothing there"
+            failed.append(dict(path=str(p), error=str(InputError(p, "a picture, or a folder with pictures", problem))))
         for f in found: roots.setdefault(f.resolve(), (f, p))
     where = {f: root for f, root in roots.values()}
-    return [(_name(files, where[files[0]], taken), files) for files in (g if isinstance(g, list) else [g] for g in group_series(list(where)))], failed
+    return [(_name(files, where[files[0]], taken), files) for files in group_series(list(where))], failed
 
 # %% ../nbs/api/88_prediction.ipynb #d717fb1e
-TASKS = {"xray": ("chest_seg_xray", "infection_xray", ("covid_xray", "pneumonia_xray")), "ct": ("lung_seg_ct", "infection_ct", ("covid_ct",))} # Lungs, infected region, classes
-CLASSES = {"pneumonia_xray": ("normal", "pneumonia"), "covid_xray": ("no finding", "COVID-19"), "covid_ct": ("not COVID-19", "COVID-19")}
-LEARNED = {"pneumonia_xray": "children of one to five years, of one hospital: of adults it was never tested", "covid_xray": "adults, the COVID-19 films from articles and the web, the others from other collections",
-           "covid_ct": "slices cut from articles and web pages"} # From whom a classifier learned
+TASKS = { # Lungs, infected region, classes
+    "xray": ("chest_seg_xray", "infection_xray", ("covid_xray", "pneumonia_xray")),
+    "ct": ("lung_seg_ct", "infection_ct", ("covid_ct",))}
+CLASSES = {
+    "pneumonia_xray": ("normal", "pneumonia"), "covid_xray": ("no finding", "COVID-19"),
+    "covid_ct": ("not COVID-19", "COVID-19")}
+LEARNED = { # From whom a classifier learned
+    "pneumonia_xray": "children of one to five years, of one hospital: of adults it was never tested",
+    "covid_xray": "adults, the COVID-19 films from articles and the web, the others from other collections",
+    "covid_ct": "slices cut from articles and web pages"}
 
 
 def _weights_of(folder):
     "The weight files that are used of a task; none where it is not finished."
     if not all((folder / f).is_file() for f in ("parameters.yaml", "metrics.json")): return []
     if folder.name in CLASSES: return [folder / p for p in weight_files(folder)]
-    return [p for p in sorted(folder.glob("fold*/model.weights.h5" if folder.name.startswith("infection") else "nabla3/model.weights.h5"))]
+    inside = "fold*" if folder.name.startswith("infection") else "nabla3"
+    return sorted(folder.glob(f"{inside}/model.weights.h5"))
 
 
 def weights_folder(
     weights=None, # Folder of a profile's runs, of one run, or of a published set; None: the published set `compact`
 )->Path: # Holds a folder per task
     "Where the networks lie, or what to do to get some."
-    todo = "`covid-mtnet weights fetch compact --from PLACE`, or `covid-mtnet reproduce --profile laptop` and then `--weights runs/laptop`"
+    todo = ("`covid-mtnet weights fetch compact --from PLACE`, "
+            "or `covid-mtnet reproduce --profile laptop` and then `--weights runs/laptop`")
     if weights is None:
         if not home("compact").is_dir(): raise InputError("weights", f"trained networks: {todo}", "none here")
         return weights_folder(home("compact"))
-    folder = Path(weights)
-    if not folder.exists() and not folder.is_absolute() and (library().parent / folder).is_dir(): folder = library().parent / folder  # a notebook's working folder is its own
+    folder, beside = Path(weights), library().parent / weights
+    if not folder.exists() and beside.is_dir(): folder = beside # A notebook's working folder is its own
     folder = folder.parent if (folder / "parameters.yaml").is_file() else folder
     lungs = [t for t, _, _ in TASKS.values()]
-    if not any(_weights_of(folder / t) for t in lungs): raise InputError(weights, f"finished runs with {' or '.join(lungs)}: {todo}", "none" if folder.is_dir() else "nothing there")
-    return folder
+    if any(_weights_of(folder / t) for t in lungs): return folder
+    found = "none" if folder.is_dir() else "nothing there"
+    raise InputError(weights, f"finished runs with {' or '.join(lungs)}: {todo}", found)
 
 # %% ../nbs/api/88_prediction.ipynb #1a74961e
-TTA = dict(rotate=5, shift=.04, zoom=.05, stretch=.15, gamma=.2, contrast=.2) # Views of a classifier, as in the run notebooks
+# Views of a classifier, as in the run notebooks
+TTA = dict(rotate=5, shift=.04, zoom=.05, stretch=.15, gamma=.2, contrast=.2)
 
 
 def _given(path):
     "The parameters of a run."
+    wanted = "the parameters of a run, as YAML"
     try: given = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as e: raise InputError(path, "the parameters of a run, as YAML", " ".join(str(e).split())[:200]) from None
-    if not isinstance(given, dict): raise InputError(path, "the parameters of a run, as YAML", type(given).__name__)
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise InputError(path, wanted, " ".join(str(e).split())[:200]) from None
+    if not isinstance(given, dict): raise InputError(path, wanted, type(given).__name__)
     return given
 
 
@@ -122,7 +139,8 @@ class Networks:
         self.files = {t: f for l, i, c in TASKS.values() for t in (l, i, *c) if (f := _weights_of(self.folder / t))}
         self.given = {t: _given(self.folder / t / "parameters.yaml") for t in self.files}
         self.metrics = {t: read_json(self.folder / t / "metrics.json") for t in self.files}
-        self.hashes = {t: {p.relative_to(self.folder).as_posix(): sha256(p) for p in f} for t, f in self.files.items()}
+        hashed = lambda files: {p.relative_to(self.folder).as_posix(): sha256(p) for p in files}
+        self.hashes = {t: hashed(f) for t, f in self.files.items()}
         self.phantom = any(m.get("phantom") for m in self.metrics.values())
 
     def _model(self, task):
@@ -130,12 +148,14 @@ class Networks:
         import keras
         from covid_mtnet import irrcnn, segmentation, training
         g = self.given[task]
-        key = (task in CLASSES, g["size"], g["width"], g.get("skip", "add"), g.get("precision", "auto"))
+        size, width, skip, precision = g["size"], g["width"], g.get("skip", "add"), g.get("precision", "auto")
+        key = (task in CLASSES, size, width, skip, precision)
         if key in self.built: return self.built[key]
         before = keras.config.dtype_policy()
         try:
-            training.precision(g.get("precision", "auto"))
-            network = irrcnn.irrcnn(g["size"], 1, width=g["width"]) if task in CLASSES else segmentation.build("nabla3", g["size"], 1, g["width"], skip=g.get("skip", "add"))
+            training.precision(precision)
+            if task in CLASSES: network = irrcnn.irrcnn(size, 1, width=width)
+            else: network = segmentation.build("nabla3", size, 1, width, skip=skip)
             self.built[key] = network, training.with_augmentation(network)
         finally: keras.config.set_dtype_policy(before)
         return self.built[key]
@@ -149,7 +169,9 @@ class Networks:
         path = self.files[task][which]
         if path not in self.arrays:
             try: network.load_weights(path)
-            except Exception as e: raise InputError(path, "weights of the network that parameters.yaml describes", f"{type(e).__name__}: {' '.join(str(e).split())[:200]}") from None
+            except Exception as e:
+                found = f"{type(e).__name__}: {' '.join(str(e).split())[:200]}"
+                raise InputError(path, "weights of the network that parameters.yaml describes", found) from None
             self.arrays[path] = network.get_weights()
         network.set_weights(self.arrays[path])
         return network, model
@@ -161,8 +183,9 @@ def _regions(self,
 )->np.ndarray: # float32 (n, H, W), mean over the networks of the task
     "The probability of every pixel."
     from covid_mtnet.segmentation import probabilities
-    mirror = self.given[task].get("mirror", False)
-    return np.mean([probabilities(self.loaded(task, i)[1], images, _batch(len(images)), task, mirror) for i in range(len(self.files[task]))], 0)
+    batch, mirror = _batch(len(images)), self.given[task].get("mirror", False)
+    each = range(len(self.files[task]))
+    return np.mean([probabilities(self.loaded(task, i)[1], images, batch, task, mirror) for i in each], 0)
 
 
 def _classes(self,
@@ -173,13 +196,16 @@ def _classes(self,
     from covid_mtnet.augmentation import Augmentation, draws
     out, batch = np.zeros(len(images), np.float32), _batch(len(images))
     views, seed = self.given[task].get("views", 1), self.given[task].get("seed", 0)
-    tables = [np.repeat(draws(Augmentation(**TTA) if v else Augmentation(), seed, v, [0]), batch, 0) for v in range(views)]
+    view = lambda v: draws(Augmentation(**TTA) if v else Augmentation(), seed, v, [0])
+    tables = [np.repeat(view(v), batch, 0) for v in range(views)]
     for which in range(len(self.files[task])):
         _, model = self.loaded(task, which)
         for i in range(0, len(images), batch):
             x = images[i:i + batch]
             padded = np.pad(x, ((0, batch - len(x)), *((0, 0),) * 3))
-            for table in tables: out[i:i + batch] += np.asarray(model.predict_on_batch([padded, table]), np.float32)[:len(x), 1]
+            for table in tables:
+                seen = np.asarray(model.predict_on_batch([padded, table]), np.float32)
+                out[i:i + batch] += seen[:len(x), 1]
     return out / views / len(self.files[task])
 
 
@@ -196,7 +222,8 @@ def _infection(self,
     lungs, # bool (n, H, W), as found
 )->np.ndarray: # float32 (n, H, W), mean over the networks of the task
     "The probability of infection, by networks that look at the whole picture or at the lungs."
-    if images.shape[1:3] != lungs.shape[1:]: raise InputError(self.folder, f"lungs and {task} of one size", f"{lungs.shape[1:]} and {images.shape[1:3]}")
+    if images.shape[1:3] != lungs.shape[1:]:
+        raise InputError(self.folder, f"lungs and {task} of one size", f"{lungs.shape[1:]} and {images.shape[1:3]}")
     if not self.framed(task): return self.regions(task, images)
     return uncut_all(self.regions(task, cut_all(images, lungs)), lungs)
 
@@ -228,7 +255,9 @@ def _threshold(self,
 )->float: # At or above it the second class is called
     "The threshold chosen on validation images."
     row = self.of_classifier(task, "threshold.val")
-    if row is None: raise InputError(self.folder / task / "metrics.json", f"the threshold of {self.files[task][0].parent.name}", "none")
+    if row is None:
+        network = self.files[task][0].parent.name
+        raise InputError(self.folder / task / "metrics.json", f"the threshold of {network}", "none")
     return float(row["value"])
 
 
@@ -254,7 +283,8 @@ def _thresholds(self,
     return row["value"], self.given[TASKS[modality][1]]["spread"][method], f"median of what {row['n']} folds chose"
 
 
-Networks.row, Networks.of_classifier, Networks.threshold, Networks.auc, Networks.thresholds = _row, _of_classifier, _threshold, _auc, _thresholds
+Networks.row, Networks.of_classifier, Networks.threshold = _row, _of_classifier, _threshold
+Networks.auc, Networks.thresholds = _auc, _thresholds
 
 # %% ../nbs/api/88_prediction.ipynb #08c77b6c
 def _completes(self,
@@ -268,9 +298,10 @@ def _known(self,
     modality:str, # xray or ct
     method:str, # adaptive, density or network
     lungs:str, # found or completed
-)->dict: # error: of percentages where radiologists drew the truth, in points; healthy: mean percentage of images without COVID-19. None where not measured
-    "How far percentages of this kind were off where the truth is known."
-    rows = dict(error=self.row(modality, f"{method}.{lungs}.error"), healthy=self.row(modality, "healthy.percent") if (method, lungs) == ("network", "completed") else None)
+)->dict: # error, in points, and healthy: mean percentage of images without COVID-19; None where not measured
+    "How far percentages of this kind were off where radiologists drew the truth."
+    rows = dict(error=self.row(modality, f"{method}.{lungs}.error"), healthy=None)
+    if (method, lungs) == ("network", "completed"): rows["healthy"] = self.row(modality, "healthy.percent")
     return {name: r and _bounds(r) for name, r in rows.items()}
 
 
@@ -283,7 +314,9 @@ def _networks(folder, stamps): return Networks(folder)
 
 def _taken_up(folder):
     "The networks of a folder, kept for the next call while no file of it has changed."
-    stamps = tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(folder.rglob("*")) if p.name in ("parameters.yaml", "metrics.json", "model.weights.h5"))
+    looked_at = ("parameters.yaml", "metrics.json", "model.weights.h5")
+    files = (p for p in sorted(folder.rglob("*")) if p.name in looked_at)
+    stamps = tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files)
     return _networks(folder.resolve(), stamps)
 
 
@@ -327,7 +360,7 @@ def _modality(info, asked, where):
 
 # %% ../nbs/api/88_prediction.ipynb #2d114a6a
 def _in_hu(image, asked):
-    "Make CT of a TIFF file that holds HU: signed values down to the air's, and no further where nobody says that it is CT."
+    "Make CT of a TIFF file that holds HU: values down to the air's, and no further where nobody says that it is CT."
     least = image.info["value_min"]
     if image.info["format"] != "TIFF" or asked == "xray" or least > -500 or asked is None and least < -4096: return
     low, high = image.info["low"], image.info["high"]
@@ -343,13 +376,19 @@ def _read(look, options):
     info, (depth, *shape) = look.image.info, look.pixels.shape
     modality, said = _modality(info, options["modality"], where)
     known = modality in TASKS
-    flags = guard.concerns(look.pixels[depth // 2], info, modality) if known else [f"the file says {modality.upper()}, and only X-ray and CT can be scored"]
+    flags = [f"the file says {modality.upper()}, and only X-ray and CT can be scored"]
+    if known: flags = guard.concerns(look.pixels[depth // 2], info, modality)
+    patient, spacing, notes = info.get("patient"), info.get("spacing"), []
     match = re.search(options["patient"], str(where)) if options["patient"] else None
-    spacing = info.get("spacing")
-    look.answer = dict(banner=BANNER, case=look.name, path=str(where), files=len(look.files), key=look.key, version=__version__, format=info["format"], modality=modality, modality_from=said,
-                       patient=(match[1] if match.groups() else match[0]) if match else info.get("patient"), size=shape, slices=depth, spacing_mm=spacing and [None] * (3 - len(spacing)) + list(spacing),
-                       flags=flags, scored=known and (not flags or options["anyway"]), classes={}, infection=None, notes=[])
-    if info.get("missing"): look.answer["notes"].append(f"{info['missing']} slices are missing between those that are here; they are not part of any number")
+    if match: patient = match[1] if match.groups() else match[0]
+    if info.get("missing"):
+        missing = f"{info['missing']} slices are missing between those that are here"
+        notes.append(f"{missing}; they are not part of any number")
+    look.answer = dict(
+        banner=BANNER, case=look.name, path=str(where), files=len(look.files), key=look.key, version=__version__,
+        format=info["format"], modality=modality, modality_from=said, patient=patient, size=shape, slices=depth,
+        spacing_mm=spacing and [None] * (3 - len(spacing)) + list(spacing), flags=flags,
+        scored=known and (not flags or options["anyway"]), classes={}, infection=None, notes=notes)
 
 # %% ../nbs/api/88_prediction.ipynb #2f7dc25a
 def _prepared(look, size):
@@ -375,10 +414,14 @@ def _measure(look, networks, method, found, lungs, probability=None):
     source = "completed" if probability is not None and networks.completes(modality) else "found"
     size = found.shape[-1]
     pixels = _prepared(look, size)[..., 0] / np.float32(255)
-    evidence = np.stack([quantification.evidence(p, l, method, None if probability is None else probability[i]) if l.any() else np.zeros_like(p) for i, (p, l) in enumerate(zip(pixels, lungs))])
+    probability = [None] * len(pixels) if probability is None else probability
+    evidence = np.stack([quantification.evidence(p, l, method, q) if l.any() else np.zeros_like(p)
+                         for p, l, q in zip(pixels, lungs, probability)])
     threshold, spread, origin = networks.thresholds(modality, method, source)
-    note = " ".join([*(["Networks trained on phantoms: no clinical meaning."] if networks.phantom else []), *(["Flagged: " + "; ".join(look.answer["flags"]) + "."] if look.answer["flags"] else [])])
-    look.case = Case(look.name, pixels, lungs, evidence, method, modality, _spacing(look, size), note, threshold, spread, look.answer["size"])
+    phantom = "Networks trained on phantoms: no clinical meaning." if networks.phantom else ""
+    flagged = f"Flagged: {'; '.join(look.answer['flags'])}." if look.answer["flags"] else ""
+    look.case = Case(look.name, pixels, lungs, evidence, method, modality, _spacing(look, size),
+                     f"{phantom} {flagged}".strip(), threshold, spread, look.answer["size"])
     each, whole = measured(look.case)
     look.at = int(np.argmax([q.infected_pixels or q.lung_pixels / lungs[0].size for q in each]))
     most = [int(m.sum((1, 2)).argmax()) for m in (found, lungs)]
@@ -386,21 +429,28 @@ def _measure(look, networks, method, found, lungs, probability=None):
     said += guard.scan_concerns(pixels, found) if look.image.info.get("unit") == "HU" and found.any() else []
     look.answer["flags"] += list(dict.fromkeys(said))
     if all(q.reason for q in each) and not look.answer["flags"]: look.answer["flags"].append(each[look.at].reason)
-    return each, whole, dict(method=method, lungs=source, threshold=threshold, band=list(quantification.around(threshold, method, spread)), threshold_from=origin, **networks.known(modality, method, source))
+    band = list(quantification.around(threshold, method, spread))
+    return each, whole, dict(method=method, lungs=source, threshold=threshold, band=band, threshold_from=origin,
+                             **networks.known(modality, method, source))
 
 # %% ../nbs/api/88_prediction.ipynb #c0184f15
 def _told(each, whole, how):
     "What is said of the infected region."
     clean = lambda v: None if isinstance(v, float) and not math.isfinite(v) else v
-    area = {} if each[0].pixel_mm2 is None or len(each) > 1 else {f"{k}_mm2": n * each[0].pixel_mm2 for k, n in (("lung", whole["lung_pixels"]), ("infected", whole["infected_pixels"]))}
+    pixel, area = each[0].pixel_mm2, {}
+    if pixel is not None and len(each) == 1:
+        area = {f"{k}_mm2": whole[f"{k}_pixels"] * pixel for k in ("lung", "infected")}
     return {**how, **{k: clean(v) for k, v in whole.items()}, **area}
 
 
 def _slices(each, spacing, classes):
     "A row per slice of a volume."
-    rows = pd.DataFrame(dict(slice=range(1, len(each) + 1), percent=[q.percent for q in each], low=[q.low for q in each], high=[q.high for q in each],
-                             lung_pixels=[q.lung_pixels for q in each], infected_pixels=[q.infected_pixels for q in each], not_measurable=[q.reason for q in each]))
-    if spacing and spacing[0]: rows = rows.assign(**{f"{k}_ml": rows[f"{k}_pixels"] * float(np.prod(spacing)) / 1000 for k in ("lung", "infected")})
+    names = dict.fromkeys(("percent", "low", "high", "lung_pixels", "infected_pixels")) | dict(not_measurable="reason")
+    columns = {column: [getattr(q, name or column) for q in each] for column, name in names.items()}
+    rows = pd.DataFrame(dict(slice=range(1, len(each) + 1), **columns))
+    if spacing and spacing[0]:
+        ml = float(np.prod(spacing))
+        rows = rows.assign(**{f"{k}_ml": rows[f"{k}_pixels"] * ml / 1000 for k in ("lung", "infected")})
     return rows.assign(**{f"p_{c}": p for c, p in classes.items()})
 
 # %% ../nbs/api/88_prediction.ipynb #f400906e
@@ -408,25 +458,34 @@ def _find(looks, modality, networks, options, failed):
     "Lungs, infected regions and classes of some cases of one modality; gives back those for which it worked."
     from covid_mtnet.infection import completed
     lung_task, infection_task, class_tasks = TASKS[modality]
-    if lung_task not in networks.files: raise InputError(networks.folder, f"a finished run of {lung_task}, without which nothing can be measured: `covid-mtnet reproduce --only {lung_task}`", "none")
+    if lung_task not in networks.files:
+        run = f"a finished run of {lung_task}, without which nothing can be measured"
+        raise InputError(networks.folder, f"{run}: `covid-mtnet reproduce --only {lung_task}`", "none")
     missing = [t for t in (infection_task, *class_tasks) if t not in networks.files]
     method = options["method"] or ("adaptive" if infection_task in missing else "network")
-    if method == "network" and infection_task in missing: raise InputError(networks.folder, f"a finished run of {infection_task} for method network", "none")
-    inputs = {}
+    if method == "network" and infection_task in missing:
+        raise InputError(networks.folder, f"a finished run of {infection_task} for method network", "none")
+    inputs, probability = {}, None
     def stacked(task):
         size = networks.given[task]["size"]
         if size not in inputs: inputs[size] = np.concatenate([_prepared(l, size) for l in looks])
         return inputs[size]
-    found = refine_all(networks.regions(lung_task, stacked(lung_task)))
-    probability = networks.infection(infection_task, stacked(infection_task), found) if infection_task not in missing else None
-    lungs = completed(found, probability) if probability is not None and networks.completes(modality) else found
-    present = [t for t in class_tasks if t not in missing]
-    given = {t: framed_all(stacked(lung_task), found, networks.given[t]["size"]) if networks.framed(t) else stacked(t) for t in present}
+    lungs = found = refine_all(networks.regions(lung_task, stacked(lung_task)))
+    if infection_task not in missing:
+        probability = networks.infection(infection_task, stacked(infection_task), found)
+        if networks.completes(modality): lungs = completed(found, probability)
+    framed = lambda t: framed_all(stacked(lung_task), found, networks.given[t]["size"])
+    given = {t: framed(t) if networks.framed(t) else stacked(t) for t in class_tasks if t not in missing}
     classes = {t: _split(looks, networks.classes(t, g)) for t, g in given.items()}
-    for l, f, *parts in zip(looks, _split(looks, found), *(_split(looks, g) for g in given.values())): l.found, l.given = f, dict(zip(given, parts))
-    shares = {l.name: p for l, *p in zip(looks, _split(looks, found), _split(looks, lungs), *([_split(looks, probability)] if probability is not None else []))}
+    for l, f, *parts in zip(looks, _split(looks, found), *(_split(looks, g) for g in given.values())):
+        l.found, l.given = f, dict(zip(given, parts))
+    arrays = [found, lungs] + ([probability] if probability is not None else [])
+    shares = {l.name: parts for l, *parts in zip(looks, *(_split(looks, a) for a in arrays))}
     of = {l.name: {t: c[i] for t, c in classes.items()} for i, l in enumerate(looks)}
-    good = _each(lambda l: _conclude(l, *_measure(l, networks, method, *shares[l.name]), of[l.name], networks, missing, options), looks, failed)
+    def conclude(l):
+        measured = _measure(l, networks, method, *shares[l.name])
+        _conclude(l, *measured, of[l.name], networks, missing, options)
+    good = _each(conclude, looks, failed)
     _explain([l for l in good if l.scored], networks, classes)
     return good
 
@@ -435,25 +494,32 @@ def _conclude(look, each, whole, how, classes, networks, missing, options):
     "Put down what was found, or withhold it."
     a, good = look.answer, np.array([not q.reason for q in each])
     a["scored"] = not a["flags"] or options["anyway"]
-    a["weights"] = {k: v for t in TASKS[a["modality"]] for n in ([t] if isinstance(t, str) else t) for k, v in networks.hashes.get(n, {}).items()}
+    lung_task, infection_task, class_tasks = TASKS[a["modality"]]
+    a["weights"] = {}
+    for t in (lung_task, infection_task, *class_tasks): a["weights"] |= networks.hashes.get(t, {})
     a["phantom_weights"] = networks.phantom
     a["notes"] += [f"no finished run of {t} in the weights: what it would say is left out" for t in missing]
     if not a["scored"]: return
     for task, p in classes.items():
         mean, t = float(p[good].mean() if good.any() else p.mean()), networks.threshold(task)
         other, name = CLASSES[task]
-        a["classes"][name] = dict(probabilities={name: mean, other: 1 - mean}, threshold=t, called=name if mean >= t else other, task=task, learned_from=LEARNED[task], auc=networks.auc(task))
+        a["classes"][name] = dict(
+            probabilities={name: mean, other: 1 - mean}, threshold=t, called=name if mean >= t else other, task=task,
+            learned_from=LEARNED[task], auc=networks.auc(task))
     a["infection"] = _told(each, whole, how)
-    if len(each) > 1: look.slices = _slices(each, look.case.spacing, {CLASSES[t][1]: p for t, p in classes.items()})
+    if len(each) == 1: return
+    look.slices = _slices(each, look.case.spacing, {CLASSES[t][1]: p for t, p in classes.items()})
 
 
 def _explain(looks, networks, tasks):
     "Where the classifiers looked, on the slice that is shown."
     from covid_mtnet.gradcam import gradcam, together
     for task in tasks if looks else ():
-        given = np.stack([l.given[task][l.at] for l in looks])
-        maps = [gradcam(networks.loaded(task, i)[0], given, batch=_batch(len(looks)))[0] for i in range(len(networks.files[task]))]
-        for l, c in zip(looks, together(maps)): l.cams[CLASSES[task][1]] = unframed(c, l.found[l.at]) if networks.framed(task) else c
+        given, batch = np.stack([l.given[task][l.at] for l in looks]), _batch(len(looks))
+        each = range(len(networks.files[task]))
+        maps = [gradcam(networks.loaded(task, i)[0], given, batch=batch)[0] for i in each]
+        for l, c in zip(looks, together(maps)):
+            l.cams[CLASSES[task][1]] = unframed(c, l.found[l.at]) if networks.framed(task) else c
 
 # %% ../nbs/api/88_prediction.ipynb #220b1e49
 _drawing = threading.Lock() # Matplotlib draws for one thread at a time
@@ -467,12 +533,18 @@ def _slice_plot(look, path):
     with _drawing:
         fig = Figure(figsize=(6.4, 4.2 if ml else 2.6), layout="constrained", dpi=120)
         axes = np.atleast_1d(fig.subplots(1 + ml, 1, sharex=True))
-        axes[0].fill_between(t["slice"], t["low"], t["high"], color="#0072b2", alpha=.25, lw=0, label="band over thresholds")
-        axes[0].plot(t["slice"], t["percent"], color="#0072b2", marker=".", ms=3, lw=1, label="percentage")
-        axes[0].set(ylabel="infected, % of lung", ylim=(0, None)); axes[0].legend(frameon=False, fontsize=8)
-        if ml: axes[1].bar(t["slice"], t["infected_ml"].where(t["not_measurable"] == "", 0), color="#d55e00", width=1); axes[1].set_ylabel("infected, ml per slice")
-        axes[-1].set_xlabel("slice"); axes[0].spines[["top", "right"]].set_visible(False)
-        footer(fig, False, f"{look.name}: {int((t['not_measurable'] != '').sum())} of {len(t)} slices without a plausible lung.")
+        top, blue = axes[0], dict(color="#0072b2")
+        top.fill_between(t["slice"], t["low"], t["high"], alpha=.25, lw=0, label="band over thresholds", **blue)
+        top.plot(t["slice"], t["percent"], marker=".", ms=3, lw=1, label="percentage", **blue)
+        top.set(ylabel="infected, % of lung", ylim=(0, None))
+        top.legend(frameon=False, fontsize=8)
+        top.spines[["top", "right"]].set_visible(False)
+        lost = t["not_measurable"] != ""
+        if ml:
+            axes[1].bar(t["slice"], t["infected_ml"].where(~lost, 0), color="#d55e00", width=1)
+            axes[1].set_ylabel("infected, ml per slice")
+        axes[-1].set_xlabel("slice")
+        footer(fig, False, f"{look.name}: {int(lost.sum())} of {len(t)} slices without a plausible lung.")
         fig.savefig(path, bbox_inches="tight")
 
 # %% ../nbs/api/88_prediction.ipynb #c1860588
@@ -495,28 +567,37 @@ def sentence(
     answer:dict, # Of one case
 )->str: # One line
     "An answer in words."
-    if not answer["scored"]: return "Flagged, not scored: " + "; ".join(answer["flags"])
-    i, said = answer["infection"], [f"{n} {c['probabilities'][n]:.2f} (threshold {c['threshold']:.2f}: {c['called']})" for n, c in answer["classes"].items()]
-    ml = f", {i['infected_ml']:.1f} of {i['lung_ml']:.1f} ml" if "infected_ml" in i else ""
-    share = "infected share not measurable" if i["percent"] is None else f"infected {i['percent']:.1f} % of the lung ({i['low']:.1f}–{i['high']:.1f}){ml}" + (f", off by {i['error']['value']:.0f} points on average" if i.get("error") else "")
-    return "; ".join([share, *said]) + (". Flagged: " + "; ".join(answer["flags"]) if answer["flags"] else "")
+    flags, i = "; ".join(answer["flags"]), answer["infection"]
+    if not answer["scored"]: return f"Flagged, not scored: {flags}"
+    said = [f"{n} {c['probabilities'][n]:.2f} (threshold {c['threshold']:.2f}: {c['called']})"
+            for n, c in answer["classes"].items()]
+    share = "infected share not measurable"
+    if i["percent"] is not None:
+        share = f"infected {i['percent']:.1f} % of the lung ({i['low']:.1f}–{i['high']:.1f})"
+        if "infected_ml" in i: share += f", {i['infected_ml']:.1f} of {i['lung_ml']:.1f} ml"
+        if i.get("error"): share += f", off by {i['error']['value']:.0f} points on average"
+    return "; ".join([share, *said]) + (f". Flagged: {flags}" if flags else "")
 
 # %% ../nbs/api/88_prediction.ipynb #80c58cf3
 def _write(look, folder):
     "Everything about one case."
     folder.mkdir()
     shown, text = _shown(look), sentence(look.answer)
-    if look.case is None: (folder / "overlay.png").write_bytes(sheet([grey(shown, fitted(shown.shape))], f"{text}. {BANNER}"))
+    if look.case is None: overlay = sheet([grey(shown, fitted(shown.shape))], f"{text}. {BANNER}")
     else:
         each, _ = measured(look.case)
         q = each[look.at]
         if not look.scored: q.infected = np.zeros_like(q.infected)
         where = f"Slice {look.at + 1} of {len(each)}. " if len(each) > 1 else ""
-        (folder / "overlay.png").write_bytes(picture(look.case, look.at, q, 512, shown, f"{where}{text}. {look.case.note if look.scored else ''}".strip()))
+        note = look.case.note if look.scored else ""
+        overlay = picture(look.case, look.at, q, 512, shown, f"{where}{text}. {note}".strip())
+    (folder / "overlay.png").write_bytes(overlay)
     if look.scored:
         store(look.case, folder / "view.npz")
         _masks(look, folder, each)
-        if look.slices is not None: look.slices.to_csv(folder / "slices.csv", index=False); _slice_plot(look, folder / "slices.png")
+        if look.slices is not None:
+            look.slices.to_csv(folder / "slices.csv", index=False)
+            _slice_plot(look, folder / "slices.png")
         if look.cams: (folder / "gradcam.png").write_bytes(_cam_sheet(look, shown))
     write_json(folder / "case.json", look.answer)
 
@@ -524,15 +605,18 @@ def _write(look, folder):
 def _cam_sheet(look, shown):
     "A panel per class: where its evidence lies."
     plain, panels = grey(shown, fitted(shown.shape, 512)), []
-    for cam in look.cams.values(): panels.append(outlined(warmed(plain, h := cam / max(float(cam.max()), 1e-12), h > .2, .5), look.case.lungs[look.at]))
+    for cam in look.cams.values():
+        heat = cam / max(float(cam.max()), 1e-12)
+        panels.append(outlined(warmed(plain, heat, heat > .2, .5), look.case.lungs[look.at]))
     names = ", ".join(f"{n} {look.answer['classes'][n]['probabilities'][n]:.2f}" for n in look.cams)
-    return sheet(panels, f"Grad-CAM, scaled per picture{', left to right' if len(panels) > 1 else ''}: {names}. {BANNER}")
+    order = ", left to right" if len(panels) > 1 else ""
+    return sheet(panels, f"Grad-CAM, scaled per picture{order}: {names}. {BANNER}")
 
 # %% ../nbs/api/88_prediction.ipynb #0cbfffe2
 @dataclass
 class Predictions:
     "What came out."
-    answers:list # A dict per case, as in case.json: scored, flags, notes, modality, classes (name -> probabilities, threshold, called), infection (percent, low and high in % of the lung, threshold, error in points)
+    answers:list # A dict per case, as in case.json; what it holds stands above
     failed:list # dict(path, error)
     out:Path|None=None # Folder that was written
     kept:dict=field(default_factory=dict, repr=False) # Name -> Case, where nothing was written
@@ -540,24 +624,30 @@ class Predictions:
     @property
     def cases(self):
         "The Case of every scored case."
-        return [stored(self.out / a["case"] / "view.npz") if self.out else self.kept[a["case"]] for a in self.answers if a["scored"]]
+        names = [a["case"] for a in self.answers if a["scored"]]
+        return [stored(self.out / n / "view.npz") if self.out else self.kept[n] for n in names]
 
     @property
     def table(self):
         "A row per case, failed ones at the end."
-        rows = [dict(case=a["case"], path=a["path"], patient=a["patient"] or "", modality=a["modality"], status="scored" if a["scored"] else "flagged", **_numbers(a), flags="; ".join(a["flags"])) for a in self.answers]
+        rows = [dict(case=a["case"], path=a["path"], patient=a["patient"] or "", modality=a["modality"],
+                     status="scored" if a["scored"] else "flagged", **_numbers(a), flags="; ".join(a["flags"]))
+                for a in self.answers]
         return pd.DataFrame(rows + [dict(path=f["path"], status="failed", error=f["error"]) for f in self.failed])
 
     @property
     def patients(self):
-        "A row per patient and modality, over the scored cases: means, and the range of the percentage. Who the patient is says DICOM, or the pattern `patient`; nobody else."
-        known = self.table.reindex(columns=["patient", "modality", "status", "case", "percent"] if not self.answers else self.table.columns)
+        "A row per patient (as DICOM or the pattern says) and modality: means of scored cases, range of the percentage."
+        known = self.table
+        if not self.answers: known = known.reindex(columns=["patient", "modality", "status", "case", "percent"])
         known = known[known["patient"].notna() & (known["patient"] != "") & known["status"].isin(["scored", "flagged"])]
         rows = []
         for (patient, modality), part in known.groupby(["patient", "modality"]):
             good = part[part["status"] == "scored"]
             p = good.get("percent", pd.Series(dtype=float))
-            rows.append(dict(patient=patient, modality=modality, images=len(part), scored=len(good), percent=p.mean(), percent_least=p.min(), percent_most=p.max(), **{c: good[c].mean() for c in good if c.startswith("p_")}))
+            classes = {c: good[c].mean() for c in good if c.startswith("p_")}
+            rows.append(dict(patient=patient, modality=modality, images=len(part), scored=len(good), percent=p.mean(),
+                             percent_least=p.min(), percent_most=p.max(), **classes))
         return pd.DataFrame(rows, columns=None if rows else ["patient", "modality", "images", "scored", "percent"])
 
     def _repr_html_(self): return f"<p><b>{BANNER}</b></p>" + self.table.to_html(index=False)
@@ -567,14 +657,17 @@ def _numbers(answer):
     "The numbers of a case for one row of a table."
     i, out = answer["infection"] or {}, {}
     for n, c in answer["classes"].items(): out |= {f"p_{n}": c["probabilities"][n], f"called_{n}": c["called"] == n}
-    return out | {k: i[k] for k in ("percent", "low", "high", "method", "infected_mm2", "lung_ml", "infected_ml") if k in i} | ({"mean_error": i["error"]["value"]} if i.get("error") else {})
+    said = "percent", "low", "high", "method", "infected_mm2", "lung_ml", "infected_ml"
+    out |= {k: i[k] for k in said if k in i}
+    return out | ({"mean_error": i["error"]["value"]} if i.get("error") else {})
 
 # %% ../nbs/api/88_prediction.ipynb #4d410272
 def _chunks(looks, most=64):
     "Cases that go through the networks together, by about how many pictures they hold."
     part, have = [], 0
     for l in looks:
-        weight = most if any(f.name.lower().endswith((".nii", ".nii.gz")) for f in l.files) else max(len(l.files), sum(f.stat().st_size for f in l.files) >> 22)
+        weight = max(len(l.files), sum(f.stat().st_size for f in l.files) >> 22)
+        if any(f.name.lower().endswith((".nii", ".nii.gz")) for f in l.files): weight = most
         if part and have + weight > most: yield part; part, have = [], 0
         part.append(l); have += weight
     if part: yield part
@@ -586,9 +679,12 @@ def _each(function, looks, failed):
     def tried(l):
         try: function(l); return None
         except InputError as e: return str(e)
-        except Exception as e: return str(InputError(l.files[0], "a picture that can be read and scored", f"{type(e).__name__}: {' '.join(str(e).split())[:200]}"))
+        except Exception as e:
+            found = f"{type(e).__name__}: {' '.join(str(e).split())[:200]}"
+            return str(InputError(l.files[0], "a picture that can be read and scored", found))
     with quiet(): errors = Parallel(-1, prefer="threads")(delayed(tried)(l) for l in looks)
-    failed += [dict(path=str(l.files[0] if len(l.files) == 1 else l.files[0].parent), error=e) for l, e in zip(looks, errors) if e]
+    where = lambda files: str(files[0] if len(files) == 1 else files[0].parent)
+    failed += [dict(path=where(l.files), error=e) for l, e in zip(looks, errors) if e]
     return [l for l, e in zip(looks, errors) if not e]
 
 # %% ../nbs/api/88_prediction.ipynb #b59bed85
@@ -601,10 +697,13 @@ def _done(look, out):
 
 
 def _save(look, out):
+    killed = rf"\.{re.escape(look.name)}\.[a-z0-9_]{{8}}"
     for left in out.glob(".*"):
-        if re.fullmatch(rf"\.{re.escape(look.name)}\.[a-z0-9_]{{8}}", left.name): shutil.rmtree(left, ignore_errors=True)
+        if re.fullmatch(killed, left.name): shutil.rmtree(left, ignore_errors=True)
     there = out / look.name
-    if there.exists() and not (there / "case.json").exists(): raise InputError(there, "the folder of an earlier answer, or nothing", "something else, which is left alone; give another --out")
+    if there.exists() and not (there / "case.json").exists():
+        found = "something else, which is left alone; give another --out"
+        raise InputError(there, "the folder of an earlier answer, or nothing", found)
     with atomic_path(there) as tmp: _write(look, tmp)
 
 
@@ -619,7 +718,8 @@ def _writable(out):
 
 def _options(modality, method, patient):
     if modality not in (None, *TASKS): raise InputError("modality", "xray or ct", modality)
-    if method not in (None, "adaptive", "density", "network"): raise InputError("method", "adaptive, density or network", method)
+    if method not in (None, "adaptive", "density", "network"):
+        raise InputError("method", "adaptive, density or network", method)
     try: re.compile(patient or "")
     except re.error as e: raise InputError("patient", "a regular expression", f"{patient!r}: {e}") from None
 
@@ -630,7 +730,9 @@ def _score(part, networks, options, out, failed):
     for m in TASKS:
         if not (mine := [l for l in good if l.scored and l.answer["modality"] == m]): continue
         try: whole = _find(mine, m, networks, options, failed)
-        except InputError as e: whole, failed[len(failed):] = [], [dict(path=l.answer["path"], error=str(e)) for l in mine]
+        except InputError as e:
+            whole = []
+            failed += [dict(path=l.answer["path"], error=str(e)) for l in mine]
         good = [l for l in good if l not in mine or l in whole]
     if out: good = _each(lambda l: _save(l, out), good, failed)
     return good
@@ -640,9 +742,9 @@ def predict(
     paths, # A path or several: images, DICOM files and series, NIfTI volumes, folders of them
     out=None, # Folder to write; None: only give back
     weights=None, # Folder of runs or of a published set; None: the published set
-    modality:str=None, # xray or ct, for files that do not say; NIfTI is always CT, and so is a TIFF file in HU unless this says xray
+    modality:str=None, # xray or ct, for files that do not say; NIfTI is CT, and a TIFF file in HU unless this says xray
     method:str=None, # adaptive [P], density or network; None: network where there is one, else adaptive
-    patient:str=None, # Regular expression; its first group, found in a path, is the patient. Without it DICOM alone says who it is
+    patient:str=None, # Regular expression whose first group, in a path, is the patient; None: only DICOM says who it is
     anyway:bool=False, # Score what is flagged as well; it stays marked
 )->Predictions: # answers, table, patients, cases, failed
     "Classes, lungs, infected region and percentage of new pictures. Research use, not a diagnosis."
@@ -651,7 +753,9 @@ def predict(
     networks, out = _taken_up(weights_folder(weights)), None if out is None else _writable(Path(out))
     found, failed = sources(paths, out)
     code = [sha256(p) for p in sorted(library().glob("*.py"))]
-    looks = _each(lambda l: setattr(l, "key", digest(code, networks.hashes, networks.given, networks.metrics, options, [(str(f), sha256(f)) for f in l.files], l.name)), [_Look(n, f, "") for n, f in found], failed)
+    given = code, networks.hashes, networks.given, networks.metrics, options
+    def stamp(look): look.key = digest(*given, [(str(f), sha256(f)) for f in look.files], look.name)
+    looks = _each(stamp, [_Look(name, files, "") for name, files in found], failed)
     done = {l.name: a for l in looks if out and (a := _done(l, out))}
     cases = {}
     with progress(total=len(looks), desc="predict") as bar:
@@ -662,8 +766,8 @@ def predict(
                 if not out: cases[l.name] = l.case
             for l in part: l.release()
             bar.update(len(part))
-    for name, _ in found:
-        if out and name not in done and (out / name / "case.json").exists(): shutil.rmtree(out / name)  # of the picture as it was
+    for name, _ in found if out else (): # The answer to a picture as it was is none to what it is now
+        if name not in done and (out / name / "case.json").exists(): shutil.rmtree(out / name)
     got = Predictions([done[l.name] for l in looks if l.name in done], failed, out, cases)
     if out: _summarise(got)
     return got
@@ -683,8 +787,13 @@ def _summarise(got):
     write_text(got.out / "predictions.csv", got.table.to_csv(index=False))
     if len(got.patients): write_text(got.out / "patients.csv", got.patients.to_csv(index=False))
     else: (got.out / "patients.csv").unlink(missing_ok=True)
-    cards = [dict(a, sentence=sentence(a), pictures=[(n, _thumbnail(p)) for n in ("overlay", "gradcam", "slices") if (p := got.out / a["case"] / f"{n}.png").is_file()]) for a in got.answers]
-    write_text(got.out / "index.html", _render("predictions.html.j2", banner=BANNER, cards=cards, failed=got.failed, patients=got.patients.round(3).to_dict("records"), phantom=any(a.get("phantom_weights") for a in got.answers)))
+    def pictures(answer):
+        files = {n: got.out / answer["case"] / f"{n}.png" for n in ("overlay", "gradcam", "slices")}
+        return [(n, _thumbnail(p)) for n, p in files.items() if p.is_file()]
+    cards = [dict(a, sentence=sentence(a), pictures=pictures(a)) for a in got.answers]
+    write_text(got.out / "index.html", _render(
+        "predictions.html.j2", banner=BANNER, cards=cards, failed=got.failed,
+        patients=got.patients.round(3).to_dict("records"), phantom=any(a.get("phantom_weights") for a in got.answers)))
 
 
 def main(
