@@ -66,18 +66,27 @@ def _add(commands, name, function, about, *arguments):
     return parser
 
 
-RUNS = (["--runs"], dict(default="runs", metavar="DIR", help="folder of all runs (default: runs)"))
-PROFILE = (["--profile"], dict(default="smoke", metavar="NAME", help="smoke (default), compact, laptop, paper, or a YAML file"))
-DATA = (["--data"], dict(default="", metavar="ROOT", help="data root (default: COVID_MTNET_DATA, else the user cache)"))
+def _option(*flags, **options): return flags, options
+
+
+RUNS = _option("--runs", default="runs", metavar="DIR", help="folder of all runs (default: runs)")
+PROFILE = _option(
+    "--profile", default="smoke", metavar="NAME", help="smoke (default), compact, laptop, paper, or a YAML file")
+DATA = _option(
+    "--data", default="", metavar="ROOT", help="data root (default: COVID_MTNET_DATA, else the user cache)")
 
 
 def _graph_commands(commands):
     _add(commands, "reproduce", _reproduce, "Run the notebooks of a profile and write the report.", PROFILE, RUNS,
-         (["--cores"], dict(type=int, metavar="N", help="processors to use (default: all)")),
-         (["--only"], dict(nargs="+", action="extend", default=[], metavar="TASK", help="these tasks, with what they need")),
-         DATA, (["--dry-run"], dict(action="store_true", help="only say what would run")),
-         (["--snakemake"], dict(nargs=argparse.REMAINDER, default=[], metavar="...", help="all that follows goes to Snakemake, e.g. --executor slurm")))
-    _add(commands, "task", _task, "Run one task of a profile (what the graph calls).", (["profile"], dict(help="as for reproduce --profile")), (["name"], dict(help="task of that profile")), RUNS, DATA)
+         _option("--cores", type=int, metavar="N", help="processors to use (default: all)"),
+         _option("--only", nargs="+", action="extend", default=[], metavar="TASK",
+                 help="these tasks, with what they need"),
+         DATA, _option("--dry-run", action="store_true", help="only say what would run"),
+         _option("--snakemake", nargs=argparse.REMAINDER, default=[], metavar="...",
+                 help="all that follows goes to Snakemake, e.g. --executor slurm"))
+    _add(commands, "task", _task, "Run one task of a profile (what the graph calls).",
+         _option("profile", help="as for reproduce --profile"), _option("name", help="task of that profile"),
+         RUNS, DATA)
 
 
 def _weights_commands(parser):
@@ -85,7 +94,8 @@ def _weights_commands(parser):
     sub.add_parser("status", help="the published sets, and what of them is here")
     f = sub.add_parser("fetch", help="bring a published set here")
     f.add_argument("set", metavar="SET")
-    f.add_argument("--from", dest="source", default="", metavar="PLACE", help="folder or address that holds the set (default: the addresses of the registry)")
+    place = "folder or address that holds the set (default: the addresses of the registry)"
+    f.add_argument("--from", dest="source", default="", metavar="PLACE", help=place)
     b = sub.add_parser("build", help="make a set in half precision from finished runs")
     b.add_argument("run", metavar="RUN_DIR", help="folder of a profile's runs, e.g. runs/laptop")
     b.add_argument("--set", default="", metavar="NAME", help="name of the set (default: that of the profile)")
@@ -93,28 +103,48 @@ def _weights_commands(parser):
     b.add_argument("--address", default="", metavar="URL", help="where the files will be published")
 
 # %% ../nbs/api/90_cli.ipynb #7668c194
+def _result_commands(commands):
+    _add(commands, "report", _report, "Write the report of a profile: one HTML page, Markdown, and JSON for programs.",
+         PROFILE, RUNS)
+    _add(commands, "keep", _keep, "Copy the account of a real run (no weights) to results/.", PROFILE, RUNS)
+    _add(commands, "verify", _verify, "Recompute every number of results/ from stored predictions.",
+         _option("results", nargs="?", metavar="DIR", help="folder of results (default: the project's)"),
+         _option("--recount", action="store_true",
+                 help="first write what the stored predictions give, after a change to the way of counting"))
+
+
+def _picture_commands(commands):
+    about = "Classes, lungs, infected region and percentage of your own pictures. Research use, not a diagnosis."
+    _add(commands, "predict", _predict, about,
+         _option("paths", nargs="+", metavar="PATH",
+                 help="image, DICOM file or series, NIfTI volume, or a folder of them"),
+         _option("--out", default="predictions", metavar="DIR", help="folder to write (default: predictions)"),
+         _option("--weights", metavar="RUN_DIR",
+                 help="folder of a profile's runs, or of a published set (default: the published set)"),
+         _option("--modality", choices=("xray", "ct"),
+                 help="of files that do not say which they are; NIfTI is taken for CT"),
+         _option("--method", choices=("adaptive", "density", "network"),
+                 help="of the infected region (default: network, where there is one)"),
+         _option("--patient", metavar="REGEX",
+                 help="its first group, found in a path, is the patient (default: what DICOM says)"),
+         _option("--anyway", action="store_true", help="score what is flagged as well; it stays marked"))
+    _add(commands, "view", _view, "Look at images, move the threshold: a page on this machine only.",
+         _option("folder", nargs="?", default="", metavar="DIR", help="what predict wrote (default: phantoms)"),
+         _option("--out", default="views", metavar="DIR", help="folder for saved pictures (default: views)"),
+         _option("--port", type=int, default=8866, metavar="N", help="on 127.0.0.1 (default: 8866)"),
+         _option("--no-browser", action="store_true", help="open no browser"))
+
+
 def parser()->argparse.ArgumentParser: # The whole command line
     "The commands and their options."
     from covid_mtnet import data
-    top = argparse.ArgumentParser("covid-mtnet", description="COVID_MTNet, reproduced and examined. Research use, not a diagnosis.")
+    about = "COVID_MTNet, reproduced and examined. Research use, not a diagnosis."
+    top = argparse.ArgumentParser("covid-mtnet", description=about)
     top.add_argument("--version", action="version", version=f"covid_mtnet {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _graph_commands(commands)
-    _add(commands, "report", _report, "Write the report of a profile: one HTML page, Markdown, and JSON for programs.", PROFILE, RUNS)
-    _add(commands, "keep", _keep, "Copy the account of a real run (no weights) to results/.", PROFILE, RUNS)
-    _add(commands, "verify", _verify, "Recompute every number of results/ from stored predictions.", (["results"], dict(nargs="?", metavar="DIR", help="folder of results (default: the project's)")),
-         (["--recount"], dict(action="store_true", help="first write what the stored predictions give, after a change to the way of counting")))
-    _add(commands, "predict", _predict, "Classes, lungs, infected region and percentage of your own pictures. Research use, not a diagnosis.",
-         (["paths"], dict(nargs="+", metavar="PATH", help="image, DICOM file or series, NIfTI volume, or a folder of them")),
-         (["--out"], dict(default="predictions", metavar="DIR", help="folder to write (default: predictions)")),
-         (["--weights"], dict(metavar="RUN_DIR", help="folder of a profile's runs, or of a published set (default: the published set)")),
-         (["--modality"], dict(choices=("xray", "ct"), help="of files that do not say which they are; NIfTI is taken for CT")),
-         (["--method"], dict(choices=("adaptive", "density", "network"), help="of the infected region (default: network, where there is one)")),
-         (["--patient"], dict(metavar="REGEX", help="its first group, found in a path, is the patient (default: what DICOM says)")),
-         (["--anyway"], dict(action="store_true", help="score what is flagged as well; it stays marked")))
-    _add(commands, "view", _view, "Look at images, move the threshold: a page on this machine only.",
-         (["folder"], dict(nargs="?", default="", metavar="DIR", help="what predict wrote (default: phantoms)")), (["--out"], dict(default="views", metavar="DIR", help="folder for saved pictures (default: views)")),
-         (["--port"], dict(type=int, default=8866, metavar="N", help="on 127.0.0.1 (default: 8866)")), (["--no-browser"], dict(action="store_true", help="open no browser")))
+    _result_commands(commands)
+    _picture_commands(commands)
     data.add_arguments(_add(commands, "data", _data, "Data sets: what is here, fetch, verify, pack, add, manifests."))
     _weights_commands(_add(commands, "weights", _weights, "Trained networks: what is here, fetch, build from runs."))
     return top
@@ -125,10 +155,14 @@ def main(
 )->int: # Exit code
     "Run a command; bad input is one line on standard error."
     args = parser().parse_args(argv)
+    def say(words, code):
+        print(f"covid-mtnet: {words}", file=sys.stderr)
+        return code
+    usage = ("profile", "--only", "task", "patient", str(getattr(args, "data", None)))
     try: return args.function(args)
-    except InputError as e: print(f"covid-mtnet: {e}", file=sys.stderr); return 2 if str(e.where) in ("profile", "--only", "task", "patient", str(getattr(args, "data", None))) else 1
-    except OSError as e: print(f"covid-mtnet: {e.filename or 'the system'}: {e.strerror or e}", file=sys.stderr); return 1
-    except KeyboardInterrupt: print("covid-mtnet: stopped; the same command goes on from here", file=sys.stderr); return 130
+    except InputError as e: return say(e, 2 if str(e.where) in usage else 1)
+    except OSError as e: return say(f"{e.filename or 'the system'}: {e.strerror or e}", 1)
+    except KeyboardInterrupt: return say("stopped; the same command goes on from here", 130)
 
 # %% ../nbs/api/90_cli.ipynb #64057dfc
 if __name__ == "__main__": sys.exit(main())

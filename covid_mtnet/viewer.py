@@ -33,7 +33,9 @@ def summary(
 )->str: # HTML
     "The sentence under the picture."
     where = f", slice {at + 1} of {len(case.pixels)}" if len(case.pixels) > 1 else ""
-    return f"<p><b class='percent'>{html.escape(str(quantity))}</b><br>{html.escape(case.name)}{where}; {case.method}, threshold {quantity.threshold:.2f}. {html.escape(case.note)} {BANNER}</p>"
+    percent, name, note = (html.escape(text) for text in (str(quantity), case.name, case.note))
+    how = f"{case.method}, threshold {quantity.threshold:.2f}"
+    return f"<p><b class='percent'>{percent}</b><br>{name}{where}; {how}. {note} {BANNER}</p>"
 
 
 def volume_summary(
@@ -43,7 +45,9 @@ def volume_summary(
     "All slices together."
     each, t = measured(case, threshold)
     ml = f", {t['infected_ml']:.1f} of {t['lung_ml']:.1f} ml" if "lung_ml" in t else ""
-    return f"<p><b class='total'>All slices: {t['percent']:.2f} % ({t['low']:.1f}–{t['high']:.1f}){ml}</b>; {t['slices']} measured, {t['not_measurable']} not measurable. {BANNER}</p>", [q.percent for q in each]
+    share = f"All slices: {t['percent']:.2f} % ({t['low']:.1f}–{t['high']:.1f}){ml}"
+    counts = f"{t['slices']} measured, {t['not_measurable']} not measurable"
+    return f"<p><b class='total'>{share}</b>; {counts}. {BANNER}</p>", [q.percent for q in each]
 
 # %% ../nbs/api/89_viewer.ipynb #4fe82ca9
 class Viewer:
@@ -55,13 +59,17 @@ class Viewer:
         import ipywidgets as w
         if not cases: raise InputError("viewer", "at least one case", "none")
         self.cases, self.out, wide = cases, Path(out), dict(width="100%", max_width="776px")
-        self.choice = w.Dropdown(options=[(c.name, i) for i, c in enumerate(cases)], description="image", layout=dict(wide))
+        names = [(c.name, i) for i, c in enumerate(cases)]
+        self.choice = w.Dropdown(options=names, description="image", layout=dict(wide))
         self.slice = w.IntSlider(description="slice", min=1, max=1, layout=dict(wide))
         self.threshold = w.FloatSlider(description="threshold", step=.01, layout=dict(wide))
         self.image = w.Image(format="png", layout=dict(wide))
         self.text, self.whole = w.HTML(), w.HTML()
-        self.save, self.measure = w.Button(description="save this view", icon="download"), w.Button(description="measure all slices")
-        self.widget = w.VBox([w.HTML(f"<b>{BANNER}</b>"), self.choice, self.slice, self.threshold, self.image, self.text, w.HBox([self.save, self.measure]), self.whole])
+        self.save = w.Button(description="save this view", icon="download")
+        self.measure = w.Button(description="measure all slices")
+        self.widget = w.VBox([
+            w.HTML(f"<b>{BANNER}</b>"), self.choice, self.slice, self.threshold, self.image, self.text,
+            w.HBox([self.save, self.measure]), self.whole])
         self.choice.observe(self._open, "value")
         self.slice.observe(self._draw, "value"); self.threshold.observe(self._draw, "value")
         self.save.on_click(self._save); self.measure.on_click(self._measure)
@@ -75,7 +83,9 @@ class Viewer:
         self.slice.layout.display = self.measure.layout.display = "" if many else "none"
         self.whole.value, self.slice.max = "", len(self.case.pixels)
         self.slice.value = (self.slice.max + 1) // 2
-        with self.threshold.hold_trait_notifications(): (self.threshold.min, self.threshold.max), self.threshold.value = reach(self.case), self.case.threshold
+        with self.threshold.hold_trait_notifications():
+            self.threshold.min, self.threshold.max = reach(self.case)
+            self.threshold.value = self.case.threshold
         self.opening = False
         self._draw()
 
@@ -83,7 +93,8 @@ class Viewer:
         if self.opening: return # The last case's threshold is not this one's
         at = self.slice.value - 1
         self.quantity = look(self.case, at, self.threshold.value)
-        self.text.value, self.image.value = summary(self.case, at, self.quantity), picture(self.case, at, self.quantity)
+        self.text.value = summary(self.case, at, self.quantity)
+        self.image.value = picture(self.case, at, self.quantity)
 
     def _save(self, _=None):
         name = "".join(c if c.isalnum() else "_" for c in self.case.name)
@@ -98,7 +109,8 @@ class Viewer:
         display(self.widget)
 
 # %% ../nbs/api/89_viewer.ipynb #8b7bd489
-NOWHERE_ELSE = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:" # Content security policy: the browser asks nobody but this server [C]
+# Content security policy: the browser asks nobody but this server [C]
+NOWHERE_ELSE = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
 
 
 def serve(
@@ -114,8 +126,12 @@ def serve(
     if folder: saved_cases(folder)
     page = load_notebook_node(str(resource("nbs", "tutorials", "viewer.ipynb")))
     given = dict(folder=str(Path(folder).resolve()) if folder else "", out=str(Path(out).resolve()))
+    page = parameterize_notebook(page, given, kernel_name="python3", language="python")
+    settings = {"headers": {"Content-Security-Policy": NOWHERE_ELSE}}
     with tempfile.TemporaryDirectory() as d:
-        nbformat.write(parameterize_notebook(page, given, kernel_name="python3", language="python"), Path(d) / "viewer.ipynb")
-        command = [sys.executable, "-m", "voila", str(Path(d) / "viewer.ipynb"), "--Voila.ip=127.0.0.1", f"--port={port}", "--Voila.tornado_settings=" + repr({"headers": {"Content-Security-Policy": NOWHERE_ELSE}}), *([] if browser else ["--no-browser"])]
+        path = Path(d) / "viewer.ipynb"
+        nbformat.write(page, path)
+        command = [sys.executable, "-m", "voila", str(path), "--Voila.ip=127.0.0.1", f"--port={port}",
+                   f"--Voila.tornado_settings={settings!r}", *([] if browser else ["--no-browser"])]
         try: return subprocess.call(command)
         except KeyboardInterrupt: return 0
