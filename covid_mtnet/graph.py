@@ -24,30 +24,37 @@ def load_profile(
     "Read and check a profile."
     known = {p.stem: p for p in sorted(resource("config").glob("*.yaml"))}
     path = known.get(profile) or Path(profile)
-    if not path.is_file(): raise InputError("profile", f"one of {', '.join(known)}, or a YAML file" + _near(profile, known), profile)
+    if not path.is_file():
+        raise InputError("profile", f"one of {', '.join(known)}, or a YAML file{_near(profile, known)}", profile)
     try: text = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as e: raise InputError(path, "valid YAML", str(e).replace("\n", " ")) from None
-    if not isinstance(text, dict) or not isinstance(text.get("tasks"), dict) or not text["tasks"]: raise InputError(path, "a mapping with tasks", "none")
-    for name, task in text["tasks"].items():
-        if not isinstance(task, dict): raise InputError(f"{path}, task {name}", f"the fields {', '.join(sorted(FIELDS))}", task)
-        for field in ("needs", "parameters"):
-            if not isinstance(task.get(field, {}), dict): raise InputError(f"{path}, task {name}", f"a mapping for {field}, {{}} if empty", task[field])
-        if FIELDS - set(task) or set(task) - FIELDS - {"seeds"}: raise InputError(f"{path}, task {name}", f"the fields {', '.join(sorted(FIELDS))}", f"{', '.join(sorted(task))}")
-        _sound(f"{path}, task {name}", task)
-        for n in task["needs"].values():
-            if n not in text["tasks"]: raise InputError(f"{path}, task {name}", f"needs among {', '.join(text['tasks'])}", n)
-    return dict(name=path.stem, tasks=dict(t for name, task in text["tasks"].items() for t in _seeded(name, task)), phantoms=text.get("phantoms"), cores=text.get("cores"), machine=text.get("machine", "2 cores"))
+    tasks = text.get("tasks") if isinstance(text, dict) else None
+    if not isinstance(tasks, dict) or not tasks: raise InputError(path, "a mapping with tasks", "none")
+    for name, task in tasks.items(): _sound(f"{path}, task {name}", task, tasks)
+    seeded = dict(t for name, task in tasks.items() for t in _seeded(name, task))
+    return dict(name=path.stem, tasks=seeded, phantoms=text.get("phantoms"), cores=text.get("cores"),
+                machine=text.get("machine", "2 cores"))
 
 
-def _sound(where, task):
-    "What a field of a task has to be."
+def _sound(where, task, tasks):
+    "What a task, and each of its fields, has to be."
+    def must(good, expected, found):
+        if not good: raise InputError(where, expected, found)
     number = lambda v: isinstance(v, (int, float)) and not isinstance(v, bool)
+    fields = f"the fields {', '.join(sorted(FIELDS))}"
+    must(isinstance(task, dict), fields, task)
+    for field in ("needs", "parameters"):
+        must(isinstance(task.get(field, {}), dict), f"a mapping for {field}, {{}} if empty", task.get(field))
+    must(FIELDS <= set(task) <= FIELDS | {"seeds"}, fields, ", ".join(sorted(map(str, task))))
     for field in ("data", "outputs"):
-        if not isinstance(task[field], list): raise InputError(where, f"a list for {field}, [] if empty", task[field])
-    if not number(task["minutes"]): raise InputError(where, "a number of minutes", task["minutes"])
-    if not isinstance(seeds := task.get("seeds", 1), int) or seeds < 1: raise InputError(where, "a whole number of seeds, 1 or more", seeds)
-    e = task["expect"]
-    if e is not None and not (isinstance(e, dict) and set(e) == {"row", "value", "tolerance"} and number(e["value"]) and number(e["tolerance"])): raise InputError(where, "null, or row, value and tolerance for expect", e)
+        must(isinstance(task[field], list), f"a list for {field}, [] if empty", task[field])
+    must(number(task["minutes"]), "a number of minutes", task["minutes"])
+    seeds, e = task.get("seeds", 1), task["expect"]
+    must(isinstance(seeds, int) and seeds > 0, "a whole number of seeds, 1 or more", seeds)
+    stated = isinstance(e, dict) and set(e) == {"row", "value", "tolerance"}
+    good = e is None or stated and number(e["value"]) and number(e["tolerance"])
+    must(good, "null, or row, value and tolerance for expect", e)
+    for needed in task["needs"].values(): must(needed in tasks, f"needs among {', '.join(map(str, tasks))}", needed)
 
 
 def _seeded(name, task):
@@ -65,15 +72,18 @@ def _near(word, known):
 def _imports(source, package):
     "Modules of `package` that some source text imports."
     for n in ast.walk(ast.parse(source)):
-        if isinstance(n, ast.ImportFrom) and (n.module or "").split(".")[0] == package: yield from ([n.module.split(".")[1]] if "." in n.module else [a.name for a in n.names])
-        elif isinstance(n, ast.ImportFrom) and n.level == 1: yield from ([n.module] if n.module else [a.name for a in n.names])
-        elif isinstance(n, ast.Import): yield from (a.name.split(".")[1] for a in n.names if a.name.startswith(f"{package}."))
+        names = [a.name for a in getattr(n, "names", ())]
+        if isinstance(n, ast.ImportFrom) and (n.module or "").split(".")[0] == package:
+            yield from [n.module.split(".")[1]] if "." in n.module else names
+        elif isinstance(n, ast.ImportFrom) and n.level == 1: yield from [n.module] if n.module else names
+        elif isinstance(n, ast.Import): yield from (a.split(".")[1] for a in names if a.startswith(f"{package}."))
 
 
 def _cells(notebook):
-    cells = [(c["cell_type"], "".join(c["source"]), c["metadata"].get("tags", [])) for c in read_json(notebook)["cells"]]
-    code = "\n".join("\n".join(l for l in s.splitlines() if not l.startswith(("%", "!"))) for t, s, _ in cells if t == "code")
-    return cells, code
+    read = read_json(notebook)["cells"]
+    cells = [(c["cell_type"], "".join(c["source"]), c["metadata"].get("tags", [])) for c in read]
+    lines = (line for kind, source, _ in cells if kind == "code" for line in source.splitlines())
+    return cells, "\n".join(line for line in lines if not line.startswith(("%", "!")))
 
 # %% ../nbs/api/84_graph.ipynb #7d4f8f83
 def module_closure(
@@ -91,7 +101,9 @@ def module_closure(
     return sorted(found)
 
 # %% ../nbs/api/84_graph.ipynb #b0f591f3
-READ = {"protocols": ("data_manifests/protocols/*.csv",), "audit": ("config/printed.csv", "config/claims.csv"), "weights": ("weights/registry.csv",), "prediction": ("weights/registry.csv",)} # What a notebook names -> files of the project that it reads
+READ = { # What a notebook names -> files of the project that it reads
+    "protocols": ("data_manifests/protocols/*.csv",), "audit": ("config/printed.csv", "config/claims.csv"),
+    "weights": ("weights/registry.csv",), "prediction": ("weights/registry.csv",)}
 
 
 def stamp(
@@ -103,11 +115,13 @@ def stamp(
     from covid_mtnet.manifests import load
     folder, notebook = Path(package or library()), find(task["notebook"])
     modules, top = module_closure(notebook, folder), resource("config").parent
-    code = _cells(notebook)[1]
+    cells, code = _cells(notebook)
     named = {*_imports(code, folder.name), *(m for m in READ if f'"{m}"' in code)}
     read = sorted({f for m in named & set(READ) for pattern in READ[m] for f in top.glob(pattern)})
-    return dict(notebook=digest(_cells(notebook)[0]), modules={m: program(folder / f"{m}.py") for m in modules}, parameters=task["parameters"], needs=task["needs"],
-                data={s: load(s, root).digest for s in task["data"]}, files={f.relative_to(top).as_posix(): sha256(f) for f in read})
+    return dict(
+        notebook=digest(cells), modules={m: program(folder / f"{m}.py") for m in modules},
+        parameters=task["parameters"], needs=task["needs"], data={s: load(s, root).digest for s in task["data"]},
+        files={f.relative_to(top).as_posix(): sha256(f) for f in read})
 
 
 def find(
@@ -133,18 +147,24 @@ def rules(
     data:str="", # Data root of real profiles
     only:str="", # Task whose stamp is brought up to date; "" takes all
 )->dict: # Task name -> dict(input, output, log, out, notebook, parameters file, priority)
-    "The graph of a profile; stamps and parameter files are brought up to date, by a task that is running only its own."
-    p, folder = load_profile(profile), Path(runs) / load_profile(profile)["name"]
-    root, made, first = data or None, {}, []
+    "The graph of a profile; stamps and parameter files are brought up to date, by a running task only its own."
+    p = load_profile(profile)
+    folder, root, made, first = Path(runs) / p["name"], data or None, {}, []
     if p["phantoms"]: root, first = str(folder / "data"), [_phantoms(folder, p["phantoms"])]
     for name, t in p["tasks"].items():
-        if only in ("", name): write_stamp(folder / ".stamps" / f"{name}.json", stamp(t, None if p["phantoms"] else root))
-        given = dict(t["parameters"], profile=p["name"], **{k: str(folder / n) for k, n in t["needs"].items()}, **({"data_root": root} if p["phantoms"] and t["data"] else {}))
-        if only in ("", name): write_stamp(folder / ".stamps" / f"{name}.parameters.json", given)
-        made[name] = dict(input=[*first, folder / ".stamps" / f"{name}.json", *(folder / n / "provenance.json" for n in t["needs"].values())],
-                          output=[folder / name / o for o in t["outputs"]], log=folder / name / "notebook.ipynb", out=folder / name,
-                          notebook=find(t["notebook"]), parameters=folder / ".stamps" / f"{name}.parameters.json",
-                          priority=100 * sum(name in u["needs"].values() for u in p["tasks"].values()) + t["minutes"])  # what others wait for, then what takes long
+        needed = {k: folder / task for k, task in t["needs"].items()}
+        stamped, parameters = (folder / ".stamps" / f"{name}{end}.json" for end in ("", ".parameters"))
+        if only in ("", name):
+            given = dict(t["parameters"], profile=p["name"], **{k: str(run) for k, run in needed.items()})
+            if p["phantoms"] and t["data"]: given["data_root"] = root
+            write_stamp(stamped, stamp(t, None if p["phantoms"] else root))
+            write_stamp(parameters, given)
+        waiting = sum(name in u["needs"].values() for u in p["tasks"].values())
+        made[name] = dict(
+            input=[*first, stamped, *(run / "provenance.json" for run in needed.values())],
+            output=[folder / name / o for o in t["outputs"]], log=folder / name / "notebook.ipynb", out=folder / name,
+            notebook=find(t["notebook"]), parameters=parameters,
+            priority=100 * waiting + t["minutes"]) # What others wait for, then what takes long
     return made
 
 # %% ../nbs/api/84_graph.ipynb #2f3ba84e
@@ -162,7 +182,8 @@ def _phantoms(folder, given):
     from covid_mtnet import phantoms
     mark, want = folder / "data" / "phantoms.json", dict(given, code=sha256(Path(phantoms.__file__)))
     if not (mark.exists() and read_json(mark) == want):
-        phantoms.write_root(folder / "data", n=given["n"], size=given["size"], seed=given["seed"], sets=list(given["n"]))
+        n, size, seed = given["n"], given["size"], given["seed"]
+        phantoms.write_root(folder / "data", n=n, size=size, seed=seed, sets=list(n))
         write_json(mark, want)
     return mark
 
@@ -181,9 +202,11 @@ def only_one(
 
 
 def _snakemake(profile, runs, data, folder, cores, targets, extra):
-    write_json(config := folder.resolve() / ".snakemake.json", dict(profile=str(profile), runs=str(runs), data=str(data or ""))) # On a command line Snakemake makes a number of a folder named 2026.10
-    return [sys.executable, "-m", "snakemake", "--snakefile", str(resource("Snakefile")), "--cores", str(cores), "--keep-going", "--nolock", "--rerun-incomplete",
-            "--rerun-triggers", "mtime", "input", "--quiet", "all", "--configfile", str(config), *extra, "--", *targets]
+    config = folder.resolve() / ".snakemake.json" # On a command line Snakemake makes a number of a folder named 2026.10
+    write_json(config, dict(profile=str(profile), runs=str(runs), data=str(data or "")))
+    return [sys.executable, "-m", "snakemake", "--snakefile", str(resource("Snakefile")), "--cores", str(cores),
+            "--keep-going", "--nolock", "--rerun-incomplete", "--rerun-triggers", "mtime", "input", "--quiet", "all",
+            "--configfile", str(config), *extra, "--", *targets]
 
 # %% ../nbs/api/84_graph.ipynb #387d6804
 def reproduce(
@@ -201,17 +224,19 @@ def reproduce(
     for t in only:
         if t not in p["tasks"]: raise InputError("--only", f"one of {', '.join(p['tasks'])}" + _near(t, p["tasks"]), t)
     root, folder = None if p["phantoms"] else data_root(data), Path(runs) / p["name"]
-    if {*"{}"} & {*str(runs)}: raise InputError("--runs", "a folder without { and }, which Snakemake takes for wildcards", runs)
+    if {*"{}"} & {*str(runs)}:
+        raise InputError("--runs", "a folder without { and }, which Snakemake takes for wildcards", runs)
     if root: os.environ["COVID_MTNET_DATA"] = str(root)
     with only_one(folder):
         made = rules(profile, runs, root)
-        due = pending(made, only or list(made))
-        _announce(p, due, only or list(made))
+        wanted = only or list(made)
+        due = pending(made, wanted)
+        _announce(p, due, wanted)
         if root: _there(sorted({s for t in due for s in p["tasks"][t]["data"]}), root)
         if dry_run or not due: return 0 if dry_run else _report(profile, p, folder, runs, True)
-        with open(folder / "snakemake.log", "w") as log:
-            done = subprocess.run(_snakemake(profile, runs, root, folder, cores or os.cpu_count(), list(only) or ["all"], extra), stderr=log).returncode == 0
-        left = pending(made, only or list(made))
+        command = _snakemake(profile, runs, root, folder, cores or os.cpu_count(), list(only) or ["all"], extra)
+        with open(folder / "snakemake.log", "w") as log: done = subprocess.run(command, stderr=log).returncode == 0
+        left = pending(made, wanted)
         if not done and not left: print(f"Snakemake failed; its log: {folder / 'snakemake.log'}")
         return _report(profile, p, folder, runs, done and not left)
 
@@ -221,13 +246,15 @@ def pending(
     wanted:list, # Task names
 )->list: # Names of tasks that are not finished, with what they need
     "The tasks whose outputs are missing or older than what they depend on."
-    due = []
-    def visit(name):
+    due, time_of = [], lambda path: Path(path).stat().st_mtime_ns
+    def finished(name, needed):
         r = made[name]
-        needed = [Path(i).parent.name for i in r["input"] if Path(i).name == "provenance.json"]
+        if any(n in due for n in needed) or not all(Path(o).exists() for o in r["output"]): return False
+        return min(map(time_of, r["output"])) >= max(map(time_of, r["input"]))
+    def visit(name):
+        needed = [Path(i).parent.name for i in made[name]["input"] if Path(i).name == "provenance.json"]
         for n in needed: visit(n)
-        old = lambda: min(Path(o).stat().st_mtime_ns for o in r["output"]) < max(Path(i).stat().st_mtime_ns for i in r["input"])
-        if name not in due and (any(n in due for n in needed) or not all(Path(o).exists() for o in r["output"]) or old()): due.append(name)
+        if name not in due and not finished(name, needed): due.append(name)
     for name in wanted: visit(name)
     return due
 
@@ -236,21 +263,27 @@ def _there(sets, root):
     "Say before anything runs which images are missing, and how to get them."
     from covid_mtnet.data import status
     missing = [l["set"] for l in (status(sets, root) if sets else []) if l["here"] == "missing"]
-    if missing: raise InputError(root, f"the images of {', '.join(missing)}: `covid-mtnet data fetch {' '.join(missing)}`, or --data", "none of them")
+    if not missing: return
+    fetch = f"`covid-mtnet data fetch {' '.join(missing)}`"
+    raise InputError(root, f"the images of {', '.join(missing)}: {fetch}, or --data", "none of them")
 
 
 def _announce(p, due, wanted):
     side_by_side = 2 if p["cores"] == 1 else 1
     minutes = -(-sum(p["tasks"][n]["minutes"] for n in due) // side_by_side)
-    print(f"profile {p['name']}: {len(due)} of {len({*wanted, *due})} tasks to run" + (f", about {minutes} min on {p['machine']}: {', '.join(due)}" if due else ", nothing has changed"), flush=True)
+    what = f"about {minutes} min on {p['machine']}: {', '.join(due)}" if due else "nothing has changed"
+    print(f"profile {p['name']}: {len(due)} of {len({*wanted, *due})} tasks to run, {what}", flush=True)
 
 # %% ../nbs/api/84_graph.ipynb #934cdb51
 def _report(profile, p, folder, runs, fine):
     "Write the report and say where it lies."
     from covid_mtnet.report import report
     page, _ = report(profile, runs)
-    failed = [n for n in p["tasks"] if not (folder / n / "provenance.json").exists() and (folder / n / "notebook.ipynb").exists()]
-    if failed: print(f"failed: {', '.join(failed)}; the same command goes on from here. What the report shows of them is a committed account, if any")
+    there = lambda task, name: (folder / task / name).exists()
+    failed = [t for t in p["tasks"] if there(t, "notebook.ipynb") and not there(t, "provenance.json")]
+    if failed:
+        print(f"failed: {', '.join(failed)}; the same command goes on from here. "
+              "What the report shows of them is a committed account, if any")
     print(f"report: {page}", flush=True)
     return 0 if fine else 1
 
@@ -264,15 +297,20 @@ def run_task(
     "What a rule of the Snakefile calls: one notebook, its time, and whether its number is as expected."
     from covid_mtnet.runs import execute
     p = load_profile(profile)
-    if name not in p["tasks"]: raise InputError("task", f"one of {', '.join(p['tasks'])}" + _near(name, p["tasks"]), name)
-    task, r = p["tasks"][name], rules(profile, runs, data and str(Path(data).absolute()), name)[name]
-    if data: os.environ["COVID_MTNET_DATA"] = str(Path(data).absolute())  # the notebook runs in another folder
+    if name not in p["tasks"]:
+        raise InputError("task", f"one of {', '.join(p['tasks'])}{_near(name, p['tasks'])}", name)
+    root = data and str(Path(data).absolute()) # The notebook runs in another folder
+    task, r = p["tasks"][name], rules(profile, runs, root, name)[name]
+    if root: os.environ["COVID_MTNET_DATA"] = root
     began = time.time()
     print(f"{name}: started, about {task['minutes']} min on {p['machine']}", flush=True)
+    given, outputs = read_json(r["parameters"]), tuple(task["outputs"])
     try:
-        with only_one(r["out"]): fine = execute(r["notebook"], r["out"], read_json(r["parameters"]), tuple(task["outputs"]), name)
-    except InputError as e: fine = print(f"{name}: FAILED: {e}", flush=True)
-    if not fine: return False
+        with only_one(r["out"]):
+            if not execute(r["notebook"], r["out"], given, outputs, name): return False
+    except InputError as e:
+        print(f"{name}: FAILED: {e}", flush=True)
+        return False
     print(f"{name}: done in {(time.time() - began) / 60:.1f} min; {_as_expected(r['out'], task['expect'])}", flush=True)
     return True
 
@@ -282,4 +320,5 @@ def _as_expected(out, expect):
     value = next((x["value"] for x in read_json(out / "metrics.json")["rows"] if x["id"] == expect["row"]), None)
     if value is None: return f"NOT AS EXPECTED: no number {expect['row']}"
     fits = abs(value - expect["value"]) <= expect["tolerance"]
-    return f"{expect['row']} {value:.3f}, {'as expected' if fits else 'NOT AS EXPECTED'} ({expect['value']} ± {expect['tolerance']})"
+    verdict = "as expected" if fits else "NOT AS EXPECTED"
+    return f"{expect['row']} {value:.3f}, {verdict} ({expect['value']} ± {expect['tolerance']})"

@@ -18,7 +18,8 @@ from .quantification import implausible
 
 # %% ../nbs/api/87_guard.ipynb #aadde995
 SIDE = 8 # Of the thumbnail in pixels [C]
-SETS = {"xray": ("pneumonia_xray", "covid_xray", "nih_adult_controls", "chest_seg_xray"), "ct": ("covid_ct", "infection_ct", "lung_seg_ct")}
+SETS = {"xray": ("pneumonia_xray", "covid_xray", "nih_adult_controls", "chest_seg_xray"),
+        "ct": ("covid_ct", "infection_ct", "lung_seg_ct")}
 MASKED = ("chest_seg_xray", "infection_xray", "lung_seg_ct") # Sets with lung masks that people drew
 LOST = .01 # Share of the training images, each set with the same weight, that each limit flags [C]
 
@@ -35,7 +36,8 @@ def thumbnail(
 def _direction(sets):
     "Fisher's direction between two modalities: lists of thumbnails (n, 64), each set with the same weight."
     mean = [np.mean([s.mean(0) for s in m], 0) for m in sets]
-    spread = sum(np.mean([np.cov(s.T) + np.outer(s.mean(0) - c, s.mean(0) - c) for s in m], 0) for m, c in zip(sets, mean))
+    about = lambda s, centre: np.cov(s.T) + np.outer(s.mean(0) - centre, s.mean(0) - centre)
+    spread = sum(np.mean([about(s, centre) for s in m], 0) for m, centre in zip(sets, mean))
     d = np.linalg.solve(spread + .002 * np.eye(SIDE ** 2), mean[0] - mean[1])
     return d / np.linalg.norm(d)
 
@@ -49,9 +51,11 @@ def fit(
         sets = list(thumbnails[modality].values())
         mean = np.mean([s.mean(0) for s in sets], 0)
         mean /= np.linalg.norm(mean)
+        every, direction = np.concatenate(sets), sign * towards
         weights = np.concatenate([np.full(len(s), 1 / len(s)) for s in sets])
-        lowest = lambda v: round(float(np.quantile(np.concatenate(sets) @ v, LOST, weights=weights, method="inverted_cdf")), 4)
-        out[modality] = dict(mean=mean.round(4).tolist(), direction=(sign * towards).round(4).tolist(), likeness=lowest(mean), side=lowest(sign * towards))
+        def lowest(v): return round(float(np.quantile(every @ v, LOST, weights=weights, method="inverted_cdf")), 4)
+        out[modality] = dict(mean=mean.round(4).tolist(), direction=direction.round(4).tolist(),
+                             likeness=lowest(mean), side=lowest(direction))
     return out
 
 # %% ../nbs/api/87_guard.ipynb #cb86742f
@@ -60,15 +64,18 @@ def passes(
     rule:dict, # Of one modality, from fit
 )->np.ndarray: # bool (n,)
     "Which thumbnails are like a modality, by likeness and side."
-    return (thumbnails @ np.array(rule["mean"]) >= rule["likeness"]) & (thumbnails @ np.array(rule["direction"]) >= rule["side"])
+    like, side = (thumbnails @ np.array(rule[k]) for k in ("mean", "direction"))
+    return (like >= rule["likeness"]) & (side >= rule["side"])
 
 
 def _fitting(name, root, masks=()):
     "Pixels (n, 64, 64) of the rows that are no test rows, and their masks."
     from covid_mtnet.datasets import Preparation, prepare
-    data = prepare(name, Preparation(64, *((-820, 330) if name == "lung_seg_ct" else (None, None)), masks=masks), root)
+    low, high = (-820, 330) if name == "lung_seg_ct" else (None, None)
+    data = prepare(name, Preparation(64, low, high, masks), root)
     rows = np.flatnonzero(data.rows["split"] != "test")
-    return data.images[rows, ..., 0] / np.float32(255), [m[rows, ..., 0] > 0 for m in data.masks.values()], data.rows.loc[rows]
+    drawn = [m[rows, ..., 0] > 0 for m in data.masks.values()]
+    return data.images[rows, ..., 0] / np.float32(255), drawn, data.rows.loc[rows]
 
 
 def _driest(root):
@@ -78,21 +85,25 @@ def _driest(root):
         pixels, (masks,), rows = _fitting(name, root, ("lung_mask",))
         good = masks.any((1, 2)) & (rows["mask_suspect"].astype(int) == 0 if "mask_suspect" in rows else True)
         values += [air(p, m) for p, m in zip(pixels[good], masks[good])]
-    return dict(masks=len(values), least=round(min(values), 3), lowest_hundredth=round(float(np.quantile(values, .01)), 3))
+    hundredth = float(np.quantile(values, .01))
+    return dict(masks=len(values), least=round(min(values), 3), lowest_hundredth=round(hundredth, 3))
 
 
 def learn(
     root=None, # Data root with the real packs
     dst=None, # File to write; None: only give it back
 )->dict: # What `config/guard.json` holds
-    "Fit on every set without its test rows, and measure what passes: also with the set itself left out, as a picture from a new hospital would."
-    known = {m: {s: np.stack([thumbnail(i) for i in _fitting(s, root)[0]]) for s in sets} for m, sets in SETS.items()}
+    "Fit on every set without its test rows, and measure what passes: with all sets, and as from a new hospital."
+    of = lambda name: np.stack([thumbnail(i) for i in _fitting(name, root)[0]])
+    known = {m: {s: of(s) for s in sets} for m, sets in SETS.items()}
+    share = lambda thumbnails, rule: round(float(passes(thumbnails, rule).mean()), 3)
     rules, passed = fit(known), {}
     for m, sets in known.items():
         for s, t in sets.items():
             other = fit({k: {n: v for n, v in g.items() if n != s} for k, g in known.items()})
-            share = lambda t, r: round(float(passes(t, r).mean()), 3)
-            passed[s] = dict(images=len(t), **{f"as {k}": share(t, rules[k]) for k in rules}, **{f"as {k}, set left out": share(t, other[k]) for k in rules}, **{"inverted": share(-t, rules[m])})
+            passed[s] = dict(images=len(t), **{f"as {k}": share(t, rules[k]) for k in rules},
+                             **{f"as {k}, set left out": share(t, other[k]) for k in rules},
+                             inverted=share(-t, rules[m]))
     out = dict(rules=rules, passed=passed, air=_driest(root))
     if dst: write_json(dst, out)
     return out
@@ -116,21 +127,28 @@ def concerns(
 )->list: # Sentences; empty for a picture that may be scored
     "What speaks against scoring a picture, before any network has seen it."
     if modality not in SETS: raise InputError("modality", "xray or ct", modality)
-    stated, found = info.get("modality"), []
+    stated, colour, plane = info.get("modality"), info.get("colour", 0), info.get("plane")
+    is_hu, (height, width), found = info.get("unit") == "HU", pixels.shape, []
     if stated not in (None, modality): return [f"the file says {stated.upper()}, not {modality}"]
-    if info.get("colour", 0) > COLOURED: found.append(f"a colour picture: {info['colour']:.0%} of its pixels are coloured, at most {COLOURED:.0%} is plausible")
-    if modality == "ct" and info.get("plane") in ("coronal", "sagittal"): found.append(f"{info['plane']} slices; the networks learned from axial ones")
-    if min(pixels.shape) < SMALLEST: found.append(f"{pixels.shape[1]} x {pixels.shape[0]} pixels, at least {SMALLEST} on each side are needed")
-    if (np.ptp(pixels) < .02) if info.get("unit") == "HU" else (len(np.unique(pixels)) < FEWEST): return [*found, "no contrast"]
-    return found + ([] if info.get("unit") == "HU" else _unlike(thumbnail(pixels), modality))
+    if colour > COLOURED:
+        found.append(f"a colour picture: {colour:.0%} of its pixels are coloured, at most {COLOURED:.0%} is plausible")
+    if modality == "ct" and plane in ("coronal", "sagittal"):
+        found.append(f"{plane} slices; the networks learned from axial ones")
+    if min(height, width) < SMALLEST:
+        found.append(f"{width} x {height} pixels, at least {SMALLEST} on each side are needed")
+    if np.ptp(pixels) < .02 if is_hu else len(np.unique(pixels)) < FEWEST: return [*found, "no contrast"]
+    return found if is_hu else found + _unlike(thumbnail(pixels), modality)
 
 
 def _unlike(t, modality):
-    rules, other = known()["rules"], {"xray": "ct", "ct": "xray"}[modality]
-    like, side = (float(t @ np.array(rules[modality][k])) for k in ("mean", "direction"))
-    said = []
-    if side < rules[modality]["side"]: said.append(f"looks more like {other} than {modality} (side {side:.2f}, at least {rules[modality]['side']:.2f} is usual)")
-    if like < rules[modality]["likeness"]: said.append(f"unlike the {modality} images that the networks learned from (likeness {like:.2f}, at least {rules[modality]['likeness']:.2f} is usual)")
+    rule, other, said = known()["rules"][modality], {"xray": "ct", "ct": "xray"}[modality], []
+    like, side = (float(t @ np.array(rule[k])) for k in ("mean", "direction"))
+    if side < rule["side"]:
+        usual = f"side {side:.2f}, at least {rule['side']:.2f} is usual"
+        said.append(f"looks more like {other} than {modality} ({usual})")
+    if like < rule["likeness"]:
+        usual = f"likeness {like:.2f}, at least {rule['likeness']:.2f} is usual"
+        said.append(f"unlike the {modality} images that the networks learned from ({usual})")
     return said
 
 # %% ../nbs/api/87_guard.ipynb #bdc87e71
@@ -156,7 +174,8 @@ def lung_concerns(
     reason = implausible(lungs)
     if reason: return [reason]
     d = air(pixels, lungs)
-    return [f"what was found as lungs is brighter than its surroundings by {-d:.2f}: an inverted picture, or no lungs"] if d < DARKER else []
+    if d >= DARKER: return []
+    return [f"what was found as lungs is brighter than its surroundings by {-d:.2f}: an inverted picture, or no lungs"]
 
 # %% ../nbs/api/87_guard.ipynb #bf2410e1
 LEAST = .15 # Of the body, in the slice with the most lung [C]
@@ -171,4 +190,6 @@ def scan_concerns(
     at = int(lungs.sum((1, 2)).argmax())
     body = ndimage.binary_fill_holes(ndimage.binary_opening(pixels[at] > FLESH, iterations=2)) | lungs[at]
     share = lungs[at].sum() / max(1, body.sum())
-    return [f"lungs fill {share:.0%} of the body at most, at least {LEAST:.0%} is usual: another part of the body, or no more than its margin"] if share < LEAST else []
+    if share >= LEAST: return []
+    usual = f"lungs fill {share:.0%} of the body at most, at least {LEAST:.0%} is usual"
+    return [f"{usual}: another part of the body, or no more than its margin"]

@@ -14,7 +14,8 @@ import nbformat
 import yaml
 
 from . import __version__
-from .core import InputError, atomic_path, digest, library, program, read_json, resource, sha256, write_json, write_text
+from .core import InputError, atomic_path, digest, library, program, read_json, resource
+from .core import sha256, write_json, write_text
 
 # %% ../nbs/api/80_runs.ipynb #c9bf0c93
 def _code(nb): return [c for c in nb.cells if c.cell_type == "code"]
@@ -36,7 +37,8 @@ def defaults(
     out = {}
     for s in _parse(cells[0], where).body:
         try: out[s.targets[0].id] = ast.literal_eval(s.value)
-        except (AttributeError, ValueError): raise InputError(where, "plain literals in the parameters cell", ast.unparse(s)) from None
+        except (AttributeError, ValueError):
+            raise InputError(where, "plain literals in the parameters cell", ast.unparse(s)) from None
     return out
 
 # %% ../nbs/api/80_runs.ipynb #0d26478f
@@ -48,13 +50,14 @@ def check_parameters(
     nb = nbformat.read(notebook, as_version=4)
     known = defaults(nb, notebook)
     for name in parameters:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            raise InputError(notebook, f"a parameter {name!r}" + (f" (did you mean {near[0]!r}?)" if near else ""), f"only {', '.join(known)}")
+        if name in known: continue
+        near = "".join(f" (did you mean {k!r}?)" for k in difflib.get_close_matches(name, known, 1))
+        raise InputError(notebook, f"a parameter {name!r}{near}", f"only {', '.join(known)}")
     body = [_parse(c, notebook) for c in _code(nb) if "parameters" not in c.metadata.get("tags", [])]
     read = {n.id for tree in body for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     unread = [n for n in known if n not in read]
-    if unread: raise InputError(notebook, "every parameter to be read by a cell", f"{', '.join(unread)} is read nowhere")
+    if unread:
+        raise InputError(notebook, "every parameter to be read by a cell", f"{', '.join(unread)} is read nowhere")
     return known | parameters
 
 # %% ../nbs/api/80_runs.ipynb #867c6080
@@ -63,25 +66,36 @@ def anywhere(
     runs, # Folder of all runs
 )->dict: # Runs by their place below the runs folder, the data root by default
     "Parameters without the folders of one machine."
-    below = lambda v: isinstance(v, str) and Path(v).is_relative_to(runs) and len(Path(v).relative_to(runs).parts) > 1 # A run lies in the folder of its profile
-    return {k: "" if k == "data_root" else (Path("runs") / Path(v).relative_to(runs)).as_posix() if below(v) else v for k, v in given.items()}
+    def moved(name, value):
+        if name == "data_root": return ""
+        if not isinstance(value, str) or not Path(value).is_relative_to(runs): return value
+        below = Path(value).relative_to(runs)
+        is_run = len(below.parts) > 1 # It lies in the folder of its profile
+        return (Path("runs") / below).as_posix() if is_run else value
+    return {name: moved(name, value) for name, value in given.items()}
 
 # %% ../nbs/api/80_runs.ipynb #fbc065d7
 def _git(*args):
-    try: return subprocess.run(["git", "-C", str(resource("settings.ini").parent), *args], capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+    try:
+        command = ["git", "-C", str(resource("settings.ini").parent), *args]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
     except (InputError, OSError, subprocess.SubprocessError): return None
 
 
 def versions()->dict: # Package -> version
     "Versions of what a number depends on."
-    names = ("keras", "tensorflow", "jax", "jaxlib", "numpy", "scipy", "scikit-image", "scikit-learn", "pandas", "pillow", "papermill", "matplotlib")
-    found = {d.metadata["Name"].lower(): d.version for d in importlib.metadata.distributions() if d.metadata["Name"]}
-    return {n: found[n] for n in names if n in found} | {"python": platform.python_version(), "covid_mtnet": __version__}
+    names = ("keras", "tensorflow", "jax", "jaxlib", "numpy", "scipy", "scikit-image", "scikit-learn", "pandas",
+             "pillow", "papermill", "matplotlib")
+    here = importlib.metadata.distributions()
+    found = {d.metadata["Name"].lower(): d.version for d in here if d.metadata["Name"]}
+    ours = {"python": platform.python_version(), "covid_mtnet": __version__}
+    return {n: found[n] for n in names if n in found} | ours
 
 
 def _cpu():
     info = Path("/proc/cpuinfo")
-    names = [l.split(":", 1)[1].strip() for l in info.read_text().splitlines() if l.startswith("model name")] if info.exists() else []
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
 
 # %% ../nbs/api/80_runs.ipynb #8dd773b1
@@ -94,19 +108,27 @@ def device()->dict: # backend, device
         kinds = [d.device_kind for d in jax.devices() if d.platform != "cpu"]
     elif backend == "tensorflow":
         import tensorflow as tf
-        kinds = [tf.config.experimental.get_device_details(d).get("device_name", "GPU") for d in tf.config.list_physical_devices("GPU")]
+        details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
+        kinds = [d.get("device_name", "GPU") for d in details]
     else: kinds = []
     return dict(backend=backend, device=", ".join(kinds) or _cpu())
 
 
 def provenance()->dict: # JSON-able
     "What a run is made from, apart from its own parameters."
-    commit, lock = _git("rev-parse", "HEAD"), resource("settings.ini").with_name("requirements.lock") if _git("rev-parse", "HEAD") else None
-    return dict(device(), commit=commit or f"none: covid_mtnet {__version__}, installed", dirty=bool(_git("status", "--porcelain", "--untracked-files=no")) if commit else None,
-                lock=sha256(lock) if lock and lock.exists() else None, platform=f"{platform.system()} {platform.machine()}", versions=versions())
+    commit, dirty, lock = _git("rev-parse", "HEAD"), None, None
+    if commit:
+        dirty = bool(_git("status", "--porcelain", "--untracked-files=no"))
+        path = resource("settings.ini").with_name("requirements.lock")
+        lock = sha256(path) if path.exists() else None
+    return dict(device(), commit=commit or f"none: covid_mtnet {__version__}, installed", dirty=dirty, lock=lock,
+                platform=f"{platform.system()} {platform.machine()}", versions=versions())
 
 # %% ../nbs/api/80_runs.ipynb #b9e2394d
-ACCOUNT = ("metrics.json", "provenance.json", "predictions.csv", "history.csv", "evidence.csv", "timings.csv", "masks.npz", "healthy*.csv", "healthy*.npz", "figures/*.png", "figures/*.svg", "figures/attribution.csv") # Of an earlier run in the same folder, removed when a new one begins; weights and checkpoints stay
+# Of an earlier run in the same folder, removed when a new one begins; weights and checkpoints stay
+ACCOUNT = (
+    "metrics.json", "provenance.json", "predictions.csv", "history.csv", "evidence.csv", "timings.csv", "masks.npz",
+    "healthy*.csv", "healthy*.npz", "figures/*.png", "figures/*.svg", "figures/attribution.csv")
 
 
 class Run:
@@ -119,7 +141,8 @@ class Run:
         precision:str="float32", # Keras policy in force
     ):
         self.folder, self.task, self.profile, self.seed, self.precision = Path(out_dir), task, profile, seed, precision
-        self.began, self.sets, self.networks, self.phantom, self.shown, self.trained, self.made_from = time.time(), {}, {}, False, [], None, provenance()
+        self.began, self.made_from = time.time(), provenance()
+        self.sets, self.networks, self.phantom, self.shown, self.trained = {}, {}, False, [], None
         self.folder.mkdir(parents=True, exist_ok=True)
         if any((self.folder / n).exists() for n in ("parameters.yaml", "metrics.json", "provenance.json")):
             for old in [p for name in ACCOUNT for p in self.folder.glob(name)]: old.unlink()
@@ -199,7 +222,8 @@ def _add_metrics(self,
     known = {r["id"] for r in rows}
     lost = [c for c, i in claims.items() if i not in known]
     if lost: raise InputError("claims", "rows that exist", f"none for {lost}")
-    write_json(self.folder / "metrics.json", dict(task=self.task, profile=self.profile, rows=stored_rows(rows), claims=claims, **facts))
+    about = dict(task=self.task, profile=self.profile, rows=stored_rows(rows), claims=claims, **facts)
+    write_json(self.folder / "metrics.json", about)
 
 
 Run.history, Run.metrics = _add_history, _add_metrics
@@ -209,12 +233,16 @@ def _finish(self,
     **extra, # Further facts for provenance.json
 )->dict: # The provenance
     "Write provenance.json: the run is whole."
-    scale = 1 if sys.platform == "darwin" else 1024
-    files = [p for p in sorted(self.folder.rglob("*")) if p.is_file() and p.suffix in (".json", ".csv", ".npz", ".png", ".svg", ".h5") and p.name != "trained.json"]
-    files = [p for p in files if p.suffix != ".h5" or self.trained is None or p.relative_to(self.folder).parts[0] in self.trained]
-    note = dict(self.made_from, task=self.task, profile=self.profile, seed=self.seed, precision=self.precision, manifests=self.sets, networks=self.networks, phantom=self.phantom,
-                wall_seconds=round(time.time() - self.began, 1), peak_memory_mib=round(rusage.getrusage(rusage.RUSAGE_SELF).ru_maxrss * scale / 2 ** 20),
-                outputs={p.relative_to(self.folder).as_posix(): sha256(p) for p in files}, **extra)
+    kinds, below = (".json", ".csv", ".npz", ".png", ".svg", ".h5"), lambda p: p.relative_to(self.folder)
+    def counts(p):
+        if not p.is_file() or p.suffix not in kinds or p.name == "trained.json": return False
+        return p.suffix != ".h5" or self.trained is None or below(p).parts[0] in self.trained
+    outputs = {below(p).as_posix(): sha256(p) for p in sorted(self.folder.rglob("*")) if counts(p)}
+    memory = rusage.getrusage(rusage.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    note = dict(self.made_from, task=self.task, profile=self.profile, seed=self.seed, precision=self.precision,
+                manifests=self.sets, networks=self.networks, phantom=self.phantom,
+                wall_seconds=round(time.time() - self.began, 1), peak_memory_mib=round(memory / 2 ** 20),
+                outputs=outputs, **extra)
     write_json(self.folder / "provenance.json", note)
     return {k: note[k] for k in ("backend", "device", "precision", "wall_seconds", "peak_memory_mib")}
 
@@ -259,12 +287,17 @@ def execute(
     why = _papermill(notebook, out_dir / "notebook.ipynb", known, name)
     lost = [o for o in outputs if not (out_dir / o).exists()]
     if not why and lost: why = f"it ended without {', '.join(lost)}"
-    if why: print(f"{name}: FAILED in {why}\n{name}: the notebook with its outputs: {out_dir / 'notebook.ipynb'}", flush=True)
+    if why:
+        print(f"{name}: FAILED in {why}")
+        print(f"{name}: the notebook with its outputs: {out_dir / 'notebook.ipynb'}", flush=True)
     return not why
 
 
 def _papermill(notebook, target, parameters, name):
     import logging, papermill
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    try: papermill.execute_notebook(str(notebook), str(target), parameters, kernel_name="python3", language="python", progress_bar=False, log_output=False, stdout_file=Lines(name))
+    try:
+        papermill.execute_notebook(
+            str(notebook), str(target), parameters, kernel_name="python3", language="python", progress_bar=False,
+            log_output=False, stdout_file=Lines(name))
     except Exception as e: return _why(e)
