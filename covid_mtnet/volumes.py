@@ -415,8 +415,9 @@ def save_nifti(
     values = values.astype(np.uint8) if values.dtype == bool else values
     common = np.diag([-1., -1., 1., 1.])[:, [2, 1, 0, 3]] @ np.diag([*([1.] + mm)[-3:], 1.])
     affine = np.array(info.get("affine") or common)
-    volume = values.reshape((-1, *values.shape[-2:])).transpose(2, 1, 0)
-    with _or_say(path, "an array of a type that NIfTI holds"): image = nib.Nifti1Image(volume, affine[:, [2, 1, 0, 3]])
+    with _or_say(path, "an array of a type that NIfTI holds"):
+        volume = values.reshape((-1, *values.shape[-2:])).transpose(2, 1, 0)
+        image = nib.Nifti1Image(volume, affine[:, [2, 1, 0, 3]])
     if info.get("axes"):
         wanted = nib.orientations.axcodes2ornt(info["axes"])
         image = image.as_reoriented(nib.orientations.ornt_transform(nib.io_orientation(image.affine), wanted))
