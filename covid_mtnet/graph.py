@@ -72,7 +72,8 @@ def _near(word, known):
 def _imports(source, package):
     "Modules of `package` that some source text imports."
     for n in ast.walk(ast.parse(source)):
-        names = [a.name for a in getattr(n, "names", ())]
+        if not isinstance(n, (ast.Import, ast.ImportFrom)): continue
+        names = [a.name for a in n.names]
         if isinstance(n, ast.ImportFrom) and (n.module or "").split(".")[0] == package:
             yield from [n.module.split(".")[1]] if "." in n.module else names
         elif isinstance(n, ast.ImportFrom) and n.level == 1: yield from [n.module] if n.module else names
@@ -304,10 +305,10 @@ def run_task(
     if root: os.environ["COVID_MTNET_DATA"] = root
     began = time.time()
     print(f"{name}: started, about {task['minutes']} min on {p['machine']}", flush=True)
-    given, outputs = read_json(r["parameters"]), tuple(task["outputs"])
     try:
         with only_one(r["out"]):
-            if not execute(r["notebook"], r["out"], given, outputs, name): return False
+            given = read_json(r["parameters"])
+            if not execute(r["notebook"], r["out"], given, tuple(task["outputs"]), name): return False
     except InputError as e:
         print(f"{name}: FAILED: {e}", flush=True)
         return False
