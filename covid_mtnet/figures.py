@@ -105,7 +105,7 @@ def roc_figure(
     points:dict=None, # Label -> (false-positive rate, sensitivity) of an operating point
     note:str="", # Footer
 ): # Figure
-    "ROC curves and their AUC (Figure 10), one or two with bootstrap bands; their corner enlarged if all lie in it."
+    "ROC curves, AUC intervals (Figure 10), one or two with bootstrap bands; the corner enlarged if all lie in it."
     named = {k: _with_auc(k, a) for k, (_, a) in curves.items()}
     lines = len(named) + sum("\n" in t for t in named.values())
     fig, ax = plt.subplots(figsize=(4.4, 4.1 + .17 * lines), layout="constrained")

@@ -432,7 +432,7 @@ def fit(
     epochs:int, # Epochs in all [P: 75 for detection in X-ray, 150 for CT; not printed for lungs and infected regions]
     rate:float=1e-3, # Learning rate of the first epoch, see learning_rate
     schedule:str="steps", # See learning_rate
-    key:str="", # All else that the training depends on; what it leaves out goes unnoticed (see above)
+    key:str="", # All else it depends on: network, loss, epochs, rate, schedule, batch, seed, augmentation, code
     log=print_row, # Called with the row of every finished epoch and the number of epochs
     stop=lambda history: False, # history -> bool, asked before every epoch
 )->tuple[keras.Model, list]: # The trained augmented model (averaged weights) and its history
