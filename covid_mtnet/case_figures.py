@@ -39,7 +39,7 @@ def _caption(ax, text):
     where = dict(xytext=(0, -2), textcoords="offset points", xycoords="axes fraction", va="top")
     ax.annotate(text, (0, 0), fontsize=7, annotation_clip=False, **where).set_in_layout(False)
 
-
+# %% ../nbs/api/67_case_figures.ipynb #e9489104
 def cases(
     headings:list, # A heading per column
     rows:list, # A list of panels per row; None leaves a place empty
@@ -97,7 +97,7 @@ def _draw_units(ax, model):
         ax.text(-.75, -row * .95, title, fontsize=7, ha="right", va="center")
     return drawn
 
-
+# %% ../nbs/api/67_case_figures.ipynb #6ef9a4b6
 def draw_nabla(
     ax, # Axes to draw on
     model, # A built NABLA-3

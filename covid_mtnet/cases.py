@@ -103,7 +103,7 @@ def stored(
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as e:
         raise InputError(path, "a whole case, as predict puts it aside", f"{type(e).__name__}: {e}") from None
 
-
+# %% ../nbs/api/78_cases.ipynb #74133053
 def saved_cases(
     folder, # What `covid-mtnet predict --out` wrote
 )->list: # Case, by name of the folder
@@ -165,7 +165,7 @@ def warmed(
     out[region] = (1 - strength) * out[region] + strength * 255 * colours
     return out.astype(np.uint8)
 
-
+# %% ../nbs/api/78_cases.ipynb #30a73e2f
 def outlined(
     picture, # uint8 (H, W, 3)
     mask, # bool (H, W), any size

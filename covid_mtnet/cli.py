@@ -134,7 +134,7 @@ def _picture_commands(commands):
          _option("--port", type=int, default=8866, metavar="N", help="on 127.0.0.1 (default: 8866)"),
          _option("--no-browser", action="store_true", help="open no browser"))
 
-
+# %% ../nbs/api/90_cli.ipynb #b51538aa
 def parser()->argparse.ArgumentParser: # The whole command line
     "The commands and their options."
     from covid_mtnet import data

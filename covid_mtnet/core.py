@@ -56,7 +56,7 @@ def alone(
         for left in dst.parent.glob(f".{dst.name}.*/"): shutil.rmtree(left, ignore_errors=True)
         yield
 
-
+# %% ../nbs/api/00_core.ipynb #d7aabee7
 def quiet():
     "Context without warnings; in threads beside the main one it changes nothing, for filters belong to the process."
     if threading.current_thread() is not threading.main_thread(): return contextlib.nullcontext()

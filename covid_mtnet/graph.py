@@ -35,7 +35,7 @@ def load_profile(
     return dict(name=path.stem, tasks=seeded, phantoms=text.get("phantoms"), cores=text.get("cores"),
                 machine=text.get("machine", "2 cores"))
 
-
+# %% ../nbs/api/84_graph.ipynb #7bde3fbe
 def _sound(where, task, tasks):
     "What a task, and each of its fields, has to be."
     def must(good, expected, found):
@@ -288,7 +288,7 @@ def _report(profile, p, folder, runs, fine):
     print(f"report: {page}", flush=True)
     return 0 if fine else 1
 
-
+# %% ../nbs/api/84_graph.ipynb #63f191ed
 def run_task(
     profile:str, # Profile of the task
     name:str, # Task

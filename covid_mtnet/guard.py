@@ -67,7 +67,7 @@ def passes(
     like, side = (thumbnails @ np.array(rule[k]) for k in ("mean", "direction"))
     return (like >= rule["likeness"]) & (side >= rule["side"])
 
-
+# %% ../nbs/api/87_guard.ipynb #c4bc5a34
 def _fitting(name, root, masks=()):
     "Pixels (n, 64, 64) of the rows that are no test rows, and their masks."
     from covid_mtnet.datasets import Preparation, prepare

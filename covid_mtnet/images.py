@@ -138,7 +138,7 @@ def _white_is_zero(picture):
     "A TIFF file whose least value is white; Pillow turns those of 1 and 8 bits itself."
     return getattr(picture, "tag_v2", {}).get(262) == 0 and picture.mode not in ("1", "L")
 
-
+# %% ../nbs/api/10_images.ipynb #0db72559
 COLOUR = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV") # Modes of pictures that may have some
 
 

@@ -157,7 +157,7 @@ def infection_rows(
         rows += _of_method(part, f"{method}.{source}", title)
     return rows + [r for source, part in _together(table).items() for r in _against(source, part)]
 
-
+# %% ../nbs/api/77_infection.ipynb #0b9b7e39
 def _shares(part):
     "True and found percentage of each image."
     both = (("true", "true_lung"), ("found", "lung"))
@@ -188,7 +188,7 @@ def _of_method(part, tag, title):
 
 def _drawn(part): return dict(method=f"95 % bootstrap over {drawn_over(part['group'])}")
 
-
+# %% ../nbs/api/77_infection.ipynb #27608e29
 def _together(table):
     "Lungs -> rows of several methods; `used` as in `predict`: completed for the network, as found for the others."
     parts = dict(list(table.groupby("lungs", sort=False)))
@@ -247,7 +247,7 @@ def percentage_rows(
                          n=int(good.sum()), unit=unit, **base))
     return rows
 
-
+# %% ../nbs/api/77_infection.ipynb #576816fb
 # Set -> what its images are here
 HEALTHY = {"chest_seg_xray": "images without a finding", "lung_seg_ct": "slices from before COVID-19"}
 

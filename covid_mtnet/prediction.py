@@ -129,7 +129,7 @@ def _given(path):
     if not isinstance(given, dict): raise InputError(path, wanted, type(given).__name__)
     return given
 
-
+# %% ../nbs/api/88_prediction.ipynb #0cc6e5d5
 class Networks:
     "The networks of a weights folder."
     def __init__(self,
@@ -208,7 +208,7 @@ def _classes(self,
                 out[i:i + batch] += seen[:len(x), 1]
     return out / views / len(self.files[task])
 
-
+# %% ../nbs/api/88_prediction.ipynb #ebfbdaa7
 def _framed(self,
     task:str, # Of classification, or of infected regions
 )->bool: # Was it trained on slices cut to their lungs?
@@ -260,7 +260,7 @@ def _threshold(self,
         raise InputError(self.folder / task / "metrics.json", f"the threshold of {network}", "none")
     return float(row["value"])
 
-
+# %% ../nbs/api/88_prediction.ipynb #8e7bcdf5
 def _auc(self,
     task:str, # Of classification
 )->dict: # test and external, where measured -> value, low, high, n

@@ -92,7 +92,7 @@ def ct_replica(
                        _drawn(covid, {"test": 19, "val": 20, "train": 138}, 349)], ignore_index=True)
     return drawn[drawn["split"] != ""].reset_index(drop=True)
 
-
+# %% ../nbs/api/28_protocols.ipynb #20a7f5f4
 def ct_folds(
     root=None, # Data root of the manifests
 )->pd.DataFrame: # COLUMNS; splits fold0, fold1 and fold2

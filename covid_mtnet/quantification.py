@@ -40,7 +40,7 @@ def lung_mean(
     if not sigma: return x
     return np.where(lungs, _around(x * inside, sigma) / np.maximum(_around(inside, sigma), 1e-3), x)
 
-
+# %% ../nbs/api/75_quantification.ipynb #99b9efcf
 def adaptive(
     image, # float (H, W) in [0, 1]
     lungs, # bool (H, W)
@@ -205,7 +205,7 @@ def counted(
     least, most = (100 * at(t).sum() / n for t in (high, low))
     return Quantity(n, int(region.sum()), least, most, region, method, threshold, "", area)
 
-
+# %% ../nbs/api/75_quantification.ipynb #e749f2ca
 def quantify(
     image, # float (H, W) in [0, 1]
     lungs, # bool (H, W): refined lung mask

@@ -281,7 +281,7 @@ def _replaced(task_dir):
 DAMAGED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, EOFError, OSError, zipfile.BadZipFile,
            zlib.error)
 
-
+# %% ../nbs/api/86_report.ipynb #c37d0f93
 def verify(
     results=None, # Folder of results; None: the project's
 )->tuple[list, int]: # Problems as sentences, and how many numbers were recomputed

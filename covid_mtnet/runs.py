@@ -130,7 +130,7 @@ ACCOUNT = (
     "metrics.json", "provenance.json", "predictions.csv", "history.csv", "evidence.csv", "timings.csv", "masks.npz",
     "healthy*.csv", "healthy*.npz", "figures/*.png", "figures/*.svg", "figures/attribution.csv")
 
-
+# %% ../nbs/api/80_runs.ipynb #ed743004
 class Run:
     "The folder of one run and what goes into it."
     def __init__(self,

@@ -89,7 +89,7 @@ def _frames(header, name):
         a, colour = a @ np.float32([.299, .587, .114]), _coloured(a, white)
     return a.reshape(count, rows, columns), colour
 
-
+# %% ../nbs/api/11_volumes.ipynb #d2099874
 def _needs_more(header):
     "Is its compression one that no installed library unpacks?"
     from pydicom.pixels import get_decoder
@@ -240,7 +240,7 @@ def _ordered(values, padding, header, info, places, at, step):
     if len(values) > 1: return values, padding, info
     return values[0], padding[0], info | dict(spacing=spacing and spacing[1:])
 
-
+# %% ../nbs/api/11_volumes.ipynb #8bb1466d
 def decode_dicom(
     data:bytes, # A DICOM file with one or many frames
     name, # Named in errors
@@ -281,7 +281,7 @@ def _parallel(a, b):
 
 def _scan(header): return tuple(str(header.get(k) or "").strip() for k in SCAN)
 
-
+# %% ../nbs/api/11_volumes.ipynb #8e285d1c
 def _family(path):
     "What the slices of one scan share; None for a file that stands alone."
     header = _header(path)
@@ -345,7 +345,7 @@ def _nifti(data, name):
     canonical = nib.as_closest_canonical(nib.Nifti1Image(values, image.affine))
     return canonical, image.header, "".join(nib.aff2axcodes(image.affine))
 
-
+# %% ../nbs/api/11_volumes.ipynb #3a1d86e3
 def decode_nifti(
     data:bytes, # A .nii or .nii.gz file
     name, # Named in errors

@@ -80,7 +80,7 @@ the mean of those passed on was not measured."""
 OF_PHANTOMS = "Trained on phantoms: it knows nothing of patients."
 OF_IMAGES = "The numbers hold for images like those of its test set, and for no others without a trial."
 
-
+# %% ../nbs/api/79_weights.ipynb #5da6cb98
 def card(
     task, # Folder of a finished run, or of a set
 )->str: # Markdown
@@ -165,7 +165,7 @@ def register(
     every = pd.concat([known[~known["set"].isin(rows["set"])], rows]).sort_values(["set", "path"], kind="stable")
     write_text(path, every.to_csv(index=False, quoting=csv.QUOTE_MINIMAL, lineterminator="\n"))
 
-
+# %% ../nbs/api/79_weights.ipynb #47355742
 def home(
     name:str, # Name of a set
 )->Path: # Where it lies, or would lie
