@@ -35,7 +35,7 @@ def code():
         for i, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
             if cell["cell_type"] == "code":
                 for line in "".join(cell["source"]).split("\n"): yield f"{path.relative_to(TOP)}, cell {i}", line
-    for path in (TOP / "setup.py", *sorted(TOP.glob("docs/*.py"))):
+    for path in (TOP / "setup.py", *sorted(TOP.glob("docs/*.py")), *sorted(TOP.glob("tests/*.py"))):
         lines = path.read_text(encoding="utf-8").split("\n")
         for i, line in enumerate(lines, 1): yield f"{path.relative_to(TOP)}, line {i}", line
 

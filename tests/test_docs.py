@@ -16,8 +16,10 @@ from covid_mtnet.cli import parser
 TOP = Path(__file__).resolve().parents[1]
 SITE = TOP / "_docs"
 CHROMIUM = next((p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None)
-LOOK = ("index.html", "claims.html", "api/index.html", "api/45_nabla.html", "api/50_training.html", "paper/20_chest_seg_xray.html", "beyond/index.html", "tutorials/50_claims.html",
-        "data/covid_xray.html", "models/nabla3.html", "howto/slurm.html", "contributing.html", "genindex.html", "_modules/covid_mtnet/nabla.html", "reports/laptop.html")
+LOOK = ("index.html", "claims.html", "api/index.html", "api/45_nabla.html",
+        "api/50_training.html", "paper/20_chest_seg_xray.html", "beyond/index.html", "tutorials/50_claims.html",
+        "data/covid_xray.html", "models/nabla3.html", "howto/slurm.html",
+        "contributing.html", "genindex.html", "_modules/covid_mtnet/nabla.html", "reports/laptop.html")
 TEXTS = [TOP / "README.md", TOP / "CONTRIBUTING.md", *sorted((TOP / "docs").rglob("*.md"))]
 
 
@@ -36,7 +38,9 @@ class Page(HTMLParser):
         else: self.loads += [a[k] for k in ("src", "data", "poster") if a.get(k) and tag != "div"]
 
 
-def html(site): return [p for p in sorted(site.rglob("*.html")) if "_static" not in p.relative_to(site).parts]  # the theme's templates lie there
+def html(site):
+    return [p for p in sorted(site.rglob("*.html"))
+            if "_static" not in p.relative_to(site).parts]  # the theme's templates lie there
 
 
 def dead(site):
@@ -48,7 +52,9 @@ def dead(site):
             if parts.scheme or parts.netloc: continue
             target = (p.parent / unquote(parts.path)).resolve() if parts.path else p
             if target.is_dir(): target /= "index.html"
-            if not target.is_file() or (parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors): yield f"{p.relative_to(site)} -> {link}"
+            if not target.is_file() or (parts.fragment and target in pages
+                                        and unquote(parts.fragment) not in pages[target].anchors):
+                yield f"{p.relative_to(site)} -> {link}"
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +77,8 @@ def browse(site):
 
         def opened(path, width, start=home):
             page = browser.new_page(viewport={"width": width, "height": 844})
-            page.on("request", lambda r: abroad.append(r.url) if not r.url.startswith((start, "data:", "blob:")) else None)
+            page.on("request",
+                    lambda r: abroad.append(r.url) if not r.url.startswith((start, "data:", "blob:")) else None)
             page.goto(start + path, wait_until="load")
             return page
 
@@ -92,11 +99,15 @@ def test_no_link_inside_the_site_is_dead(site):
 
 
 def test_no_markup_is_left_over(site):
-    for p in html(site): assert not re.search(r"`{3}\{|:::|\{py:", p.read_text(encoding="utf-8").partition("<article")[2].partition("</article")[0]), p
+    for p in html(site):
+        assert not re.search(r"`{3}\{|:::|\{py:",
+                             p.read_text(encoding="utf-8").partition("<article")[2].partition("</article")[0]), p
 
 
 def test_a_dead_link_would_be_found(tmp_path):
-    (tmp_path / "a.html").write_text('<a href="b.html#here">1</a><a href="b.html#gone">2</a><a href="c.html">3</a><img src="d.png"><a href="https://example.org">4</a>')
+    (tmp_path / "a.html").write_text(
+        '<a href="b.html#here">1</a><a href="b.html#gone">2</a><a href="c.html">3</a><img src="d.png">'
+        '<a href="https://example.org">4</a>')
     (tmp_path / "b.html").write_text('<p id="here">')
     assert list(dead(tmp_path)) == ["a.html -> b.html#gone", "a.html -> c.html", "a.html -> d.png"]
 
@@ -104,7 +115,8 @@ def test_a_dead_link_would_be_found(tmp_path):
 def test_no_page_asks_for_anything_elsewhere(site):
     pages = {p: Page(p.read_text(encoding="utf-8")).loads for p in html(site)}
     assert not [f"{p.relative_to(site)}: {u}" for p, loads in pages.items() for u in loads if urlsplit(u).netloc]
-    css = {p: re.findall(r"url\(\s*['\"]?((?:https?:)?//[^)]+)", p.read_text(encoding="utf-8")) for p in site.rglob("*.css")}
+    css = {p: re.findall(r"url\(\s*['\"]?((?:https?:)?//[^)]+)", p.read_text(encoding="utf-8"))
+           for p in site.rglob("*.css")}
     assert not {p: u for p, u in css.items() if u}
 
 
@@ -130,7 +142,8 @@ def test_search_finds_the_page(browse, start):
 def test_every_function_of_the_library_has_an_entry_with_its_source(site):
     import ast
     for module in sorted((TOP / "covid_mtnet").glob("[a-z]*.py")):
-        public = [n.name for n in ast.parse(module.read_text(encoding="utf-8")).body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith("_")]
+        public = [n.name for n in ast.parse(module.read_text(encoding="utf-8")).body
+                  if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not n.name.startswith("_")]
         notebook = re.search(r"nbs/api/(\w+)\.ipynb", module.read_text(encoding="utf-8"))[1]
         page = Page((site / "api" / f"{notebook}.html").read_text(encoding="utf-8"))
         for name in public:
@@ -144,7 +157,8 @@ def test_every_run_notebook_shows_its_committed_figures_or_says_that_there_is_no
         page = (site / re.sub("^nbs/", "", task["notebook"])).with_suffix(".html").read_text(encoding="utf-8")
         figures = [p.name for p in (TOP / "results" / "laptop" / name / "figures").glob("*.png")]
         assert "not a diagnosis" in page
-        if (TOP / "results" / "laptop" / name / "metrics.json").exists(): assert "95 %" in page and all(f[:-4] in page for f in figures), name
+        if (TOP / "results" / "laptop" / name / "metrics.json").exists():
+            assert "95 %" in page and all(f[:-4] in page for f in figures), name
 
 
 def commands():
@@ -154,9 +168,12 @@ def commands():
         for block in re.findall(r"^ *```sh\n(.*?)^ *```", text, re.M | re.S):
             for line in block.splitlines():
                 words = shlex.split(line, comments=True)
-                at = next((i for i, w in enumerate(words) if re.fullmatch(r"(.*/)?covid-mtnet|covid-mtnet:\w+", w)), None)
-                if at is not None and "build" not in words[:at]: yield pytest.param(words[at + 1:], True, id=f"{path.name}: {line.strip()[:60]}")
-        for span in re.findall(r"`(?:\.venv/bin/)?covid-mtnet ([^`]+)`", text): yield pytest.param(re.split(r"\[| \| ", span)[0].split(), False, id=f"{path.name}: `{span[:40]}`")
+                at = next((i for i, w in enumerate(words) if re.fullmatch(r"(.*/)?covid-mtnet|covid-mtnet:\w+", w)),
+                          None)
+                if at is not None and "build" not in words[:at]:
+                    yield pytest.param(words[at + 1:], True, id=f"{path.name}: {line.strip()[:60]}")
+        for span in re.findall(r"`(?:\.venv/bin/)?covid-mtnet ([^`]+)`", text):
+            yield pytest.param(re.split(r"\[| \| ", span)[0].split(), False, id=f"{path.name}: `{span[:40]}`")
 
 
 @pytest.mark.parametrize("words, whole", list(commands()))

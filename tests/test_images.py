@@ -24,11 +24,16 @@ def stored(picture, form="PNG", **kw):
 
 GREY = Image.fromarray(RAMP)
 SAME = {
-    "grey PNG": stored(GREY), "grey TIFF": stored(GREY, "TIFF"), "JPEG": stored(GREY, "JPEG", quality=100), "RGB": stored(GREY.convert("RGB")),
-    "RGBA": stored(GREY.convert("RGBA")), "grey with alpha": stored(GREY.convert("LA")), "palette": stored(GREY.convert("P")), "CMYK": stored(GREY.convert("CMYK"), "TIFF"),
-    "CMYK JPEG": stored(GREY.convert("CMYK"), "JPEG", quality=100), "16 bit": stored(Image.fromarray(RAMP.astype(np.uint16) * 257)),
-    "16-bit TIFF": stored(Image.fromarray(RAMP.astype(np.uint16) * 257), "TIFF"), "float TIFF": stored(Image.fromarray(RAMP.astype(np.float32) * 7.5 - 1000), "TIFF"),
-    "32-bit TIFF": stored(Image.fromarray((RAMP.astype(np.int64) * 16843009 - 2 ** 31).astype(np.int32)), "TIFF"), "LZW TIFF": stored(GREY, "TIFF", compression="tiff_lzw")}
+    "grey PNG": stored(GREY), "grey TIFF": stored(GREY, "TIFF"), "JPEG": stored(GREY, "JPEG", quality=100),
+    "RGB": stored(GREY.convert("RGB")),
+    "RGBA": stored(GREY.convert("RGBA")), "grey with alpha": stored(GREY.convert("LA")),
+    "palette": stored(GREY.convert("P")), "CMYK": stored(GREY.convert("CMYK"), "TIFF"),
+    "CMYK JPEG": stored(GREY.convert("CMYK"), "JPEG", quality=100),
+    "16 bit": stored(Image.fromarray(RAMP.astype(np.uint16) * 257)),
+    "16-bit TIFF": stored(Image.fromarray(RAMP.astype(np.uint16) * 257), "TIFF"),
+    "float TIFF": stored(Image.fromarray(RAMP.astype(np.float32) * 7.5 - 1000), "TIFF"),
+    "32-bit TIFF": stored(Image.fromarray((RAMP.astype(np.int64) * 16843009 - 2 ** 31).astype(np.int32)), "TIFF"),
+    "LZW TIFF": stored(GREY, "TIFF", compression="tiff_lzw")}
 
 
 @pytest.mark.parametrize("kind", SAME)
@@ -110,7 +115,8 @@ def test_pages_become_a_stack():
 def test_depth_comes_from_the_file_not_from_its_content():
     dark = stored(Image.fromarray((RAMP // 2).astype(np.uint16)), "TIFF")
     assert read_image(dark).pixels.max() < .01
-    low, high = (read_image(stored(Image.fromarray((RAMP.astype(np.int32) * 1000 - o).astype(np.int32)), "TIFF")).pixels for o in (0, 10 ** 5))
+    low, high = (read_image(stored(Image.fromarray((RAMP.astype(np.int32) * 1000 - o).astype(np.int32)), "TIFF")).pixels
+                 for o in (0, 10 ** 5))
     np.testing.assert_allclose(low, high, atol=1e-6)
 
 
@@ -118,7 +124,9 @@ def png16(samples, kind):
     "A PNG file of 16 bits: kind 2 is RGB, 4 grey with transparency."
     chunk = lambda name, data: struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
     rows = b"".join(b"\0" + r.astype(">u2").tobytes() for r in samples)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", samples.shape[1], samples.shape[0], 16, kind, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    header = struct.pack(">IIBBBBB", samples.shape[1], samples.shape[0], 16, kind, 0, 0, 0)
+    chunks = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def tiff(array, **options):
@@ -130,7 +138,8 @@ def tiff(array, **options):
 def test_sixteen_bits_of_colour_are_read_as_eight_where_that_is_enough(kind):
     def made(values):
         if kind == "transparent PNG": return png16(np.stack([values, np.full_like(values, 65535)], -1), 4)
-        return png16(np.stack([values] * 3, -1), 2) if kind == "RGB PNG" else tiff(np.stack([values] * 3, -1), photometric="rgb")
+        rgb = np.stack([values] * 3, -1)
+        return png16(rgb, 2) if kind == "RGB PNG" else tiff(rgb, photometric="rgb")
     assert np.abs(read_image(made(RAMP.astype(np.uint16) * 257)).pixels - RAMP / 255).max() < 1e-6
     with pytest.raises(InputError, match="of which 8 are read"): read_image(made(RAMP.astype(np.uint16) * 16))
 
@@ -147,18 +156,21 @@ def test_a_map_of_labels_is_no_mask():
 
 
 def test_pages_of_two_depths_are_refused():
-    with pytest.raises(InputError, match="one size and depth"): read_image(stored(GREY, "TIFF", save_all=True, append_images=[Image.fromarray(RAMP.astype(np.uint16))]))
+    with pytest.raises(InputError, match="one size and depth"):
+        read_image(stored(GREY, "TIFF", save_all=True, append_images=[Image.fromarray(RAMP.astype(np.uint16))]))
 
 
 def test_masks_and_sizes():
     mask = RAMP > 128
-    assert (read_mask(stored(Image.fromarray(mask.astype(np.uint8)))) == mask).all() and not read_mask(stored(Image.fromarray(mask & False))).any()
+    assert (read_mask(stored(Image.fromarray(mask.astype(np.uint8)))) == mask).all()
+    assert not read_mask(stored(Image.fromarray(mask & False))).any()
     assert (read_mask(stored(Image.fromarray(mask))) == mask).all()
     assert resize(mask, 16, mask=True).dtype == bool and resize(RAMP, (8, 9)).shape == (8, 9)
     assert (minmax(np.full((3, 3), 7.)) == 0).all()
 
 
-@pytest.mark.parametrize("data, said", [(b"", "empty"), (b"<html>", "web page"), (SAME["grey PNG"][:50], "whole image"), (SAME["JPEG"][:300], "whole image"), (b"GIF89a....", "unknown bytes")])
+@pytest.mark.parametrize("data, said", [(b"", "empty"), (b"<html>", "web page"), (SAME["grey PNG"][:50], "whole image"),
+                                        (SAME["JPEG"][:300], "whole image"), (b"GIF89a....", "unknown bytes")])
 def test_a_bad_file_is_named_with_the_reason(data, said, tmp_path):
     (tmp_path / "scan 7.png").write_bytes(data)
     with pytest.raises(InputError, match=said) as e: read_image(tmp_path / "scan 7.png")
@@ -207,4 +219,5 @@ def test_what_is_transparent_is_black_whatever_its_colour():
 
 def test_grey_edges_of_a_mask_count_above_one_half_read_or_packed():
     mask = stored(Image.fromarray(np.uint8([[0, 100, 127, 128, 255]])))
-    for m in (read_mask(mask), np.asarray(Image.open(io.BytesIO(compact_mask(mask, "m"))))): assert m.tolist() == [[False, False, False, True, True]]
+    for m in (read_mask(mask), np.asarray(Image.open(io.BytesIO(compact_mask(mask, "m"))))):
+        assert m.tolist() == [[False, False, False, True, True]]

@@ -26,7 +26,8 @@ def segmentation(tmp_path):
     table = masks.write_table(tmp_path / "predictions.csv", masks.score(rows, truth, found, "nabla3"))
     masks.write_masks(tmp_path / "masks.npz", {"nabla3.raw": found}, rows["path"])
     stated = masks.segmentation_rows(table) + masks.facts(load("chest_seg_xray").files, 18_981_729)
-    write_json(tmp_path / "metrics.json", dict(kind="segmentation", set="chest_seg_xray", network=NETWORK, phantom=False, rows=stated, claims={}))
+    write_json(tmp_path / "metrics.json",
+               dict(kind="segmentation", set="chest_seg_xray", network=NETWORK, phantom=False, rows=stated, claims={}))
     return tmp_path
 
 
@@ -42,9 +43,12 @@ def infected(tmp_path):
     films = load("chest_seg_xray").files.query("label == 'normal'").head(12)
     lungs, evidence = lungs[:12], evidence[:12]
     images = np.rint(np.clip(evidence, 0, 1) * 255).astype(np.uint8)[..., None]
-    nothing = [r for m in ("network", "density") for r in infection.where_nothing(tmp_path, films, images, lungs, evidence, np.full(12, .5), m, .1, "xray", "chest_seg_xray")]
+    given = tmp_path, films, images, lungs, evidence, np.full(12, .5)
+    nothing = [r for m in ("network", "density")
+               for r in infection.where_nothing(*given, m, .1, "xray", "chest_seg_xray")]
     rows = infection.infection_rows(masks.read_table(tmp_path / "predictions.csv", infection.COLUMNS)) + nothing
-    write_json(tmp_path / "metrics.json", dict(kind="infection", set="infection_ct", healthy="chest_seg_xray", phantom=False, rows=rows, claims={}))
+    write_json(tmp_path / "metrics.json", dict(kind="infection", set="infection_ct",
+                                               healthy="chest_seg_xray", phantom=False, rows=rows, claims={}))
     return tmp_path
 
 
@@ -59,22 +63,32 @@ def test_what_is_stored_explains_every_number(kind, request):
 def test_agreement_of_two_networks_comes_from_their_stored_masks(tmp_path):
     rows = load("chest_seg_xray").files.query("split == 'test'")
     truth, found = blobs(len(rows), 0), {f"{m}.refined": blobs(len(rows), k) for k, m in ((1, "nabla3"), (2, "unet"))}
-    table = masks.write_table(tmp_path / "predictions.csv", pd.concat([masks.score(rows, truth, m, k.split(".")[0], "refined") for k, m in found.items()]))
+    def scored(found):
+        return pd.concat([masks.score(rows, truth, m, k.split(".")[0], "refined") for k, m in found.items()])
+    def dice(one, other): return np.mean([2 * (a & b).sum() / (a.sum() + b.sum()) for a, b in zip(one, other)])
+    masks.write_table(tmp_path / "predictions.csv", scored(found))
     masks.write_masks(tmp_path / "masks.npz", found, rows["path"])
-    write_json(tmp_path / "metrics.json", dict(kind="segmentation", set="chest_seg_xray", network=NETWORK, phantom=False, agreement=True, rows=[], claims={}))
+    write_json(tmp_path / "metrics.json", dict(kind="segmentation", set="chest_seg_xray",
+                                               network=NETWORK, phantom=False, agreement=True, rows=[], claims={}))
     again = {r["id"]: r["value"] for r in recompute(tmp_path)}
     one, other = found.values()
-    assert again["test.agreement.shared"] == pytest.approx(((one != truth) & (other != truth)).sum() / (one != truth).sum())
-    assert again["test.agreement.dice"] == pytest.approx(np.mean([2 * (a & b).sum() / (a.sum() + b.sum()) for a, b in zip(one, other)]))
-    first = {k: np.where(np.arange(len(m))[:, None, None] == 0, False, m) for k, m in found.items()} # Nothing in the first image, by both
-    alike = pd.concat([masks.score(rows, truth, m, k.split(".")[0], "refined") for k, m in first.items()])
-    assert {r["id"]: r["value"] for r in masks.agreement_rows(alike, first, rows["path"])}["test.agreement.dice"] == pytest.approx(np.mean([2 * (a & b).sum() / (a.sum() + b.sum()) for a, b in zip(one[1:], other[1:])]))
-    masks.write_masks(tmp_path / "masks.npz", found | {"unet.refined": np.roll(found["unet.refined"], 3, 1)}, rows["path"]) # The same area elsewhere
+    assert again["test.agreement.shared"] == pytest.approx(
+        ((one != truth) & (other != truth)).sum() / (one != truth).sum())
+    assert again["test.agreement.dice"] == pytest.approx(dice(one, other))
+    # Nothing in the first image, by both
+    first = {k: np.where(np.arange(len(m))[:, None, None] == 0, False, m) for k, m in found.items()}
+    alike = {r["id"]: r["value"] for r in masks.agreement_rows(scored(first), first, rows["path"])}
+    assert alike["test.agreement.dice"] == pytest.approx(dice(one[1:], other[1:]))
+    # The same area elsewhere
+    elsewhere = found | {"unet.refined": np.roll(found["unet.refined"], 3, 1)}
+    masks.write_masks(tmp_path / "masks.npz", elsewhere, rows["path"])
     assert {r["id"]: r["value"] for r in recompute(tmp_path)}["test.agreement.dice"] != again["test.agreement.dice"]
 
 
-@pytest.mark.parametrize("kind, column, said", [("segmentation", "tp", "the area of mask nabla3.raw"), ("segmentation", "group", "group and split"), ("infected", "found", "pixels in mask network.found"),
-                                                ("infected", "lung", "pixels in mask lungs.found"), ("infected", "fp", "tp \\+ fp"), ("infected", "fold", "group and fold")])
+@pytest.mark.parametrize("kind, column, said", [
+    ("segmentation", "tp", "the area of mask nabla3.raw"), ("segmentation", "group", "group and split"),
+    ("infected", "found", "pixels in mask network.found"), ("infected", "lung", "pixels in mask lungs.found"),
+    ("infected", "fp", "tp \\+ fp"), ("infected", "fold", "group and fold")])
 def test_a_changed_table_is_named(kind, column, said, request):
     folder = request.getfixturevalue(kind)
     table = pd.read_csv(folder / "predictions.csv", dtype={"group": str})
@@ -86,7 +100,10 @@ def test_a_changed_table_is_named(kind, column, said, request):
 
 def test_a_changed_table_of_healthy_images_is_named(infected):
     table = pd.read_csv(infected / "healthy.csv", dtype={"group": str}, keep_default_na=False)
-    for stem, column, value, said in (("healthy", "infected", table.loc[3, "infected"] + 1, "healthy.npz"), ("healthy_density", "infected", table.loc[3, "infected"] + 1, "healthy_density.npz"), ("healthy", "path", "no.png", "an image and its group of chest_seg_xray")):
+    more = table.loc[3, "infected"] + 1
+    for stem, column, value, said in (("healthy", "infected", more, "healthy.npz"),
+                                      ("healthy_density", "infected", more, "healthy_density.npz"),
+                                      ("healthy", "path", "no.png", "an image and its group of chest_seg_xray")):
         changed = table.copy()
         changed.loc[3, column] = value
         changed.to_csv(infected / f"{stem}.csv", index=False)
@@ -114,5 +131,6 @@ def test_distances_are_those_between_all_pixels_of_the_outlines(seed):
     outline = lambda m: np.argwhere(m & ~ndimage.binary_erosion(m))
     d = cdist(outline(a), outline(b))
     there, back = d.min(1), d.min(0)
-    for pair in ((a, b), (b, a)): assert masks.distances(*pair) == pytest.approx((max(np.percentile(there, 95), np.percentile(back, 95)), np.concatenate([there, back]).mean()))
+    expected = max(np.percentile(there, 95), np.percentile(back, 95)), np.concatenate([there, back]).mean()
+    for pair in ((a, b), (b, a)): assert masks.distances(*pair) == pytest.approx(expected)
     assert np.isnan(masks.distances(a, a & ~a)).all()

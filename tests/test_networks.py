@@ -11,7 +11,8 @@ from covid_mtnet import training
 from covid_mtnet.irrcnn import irrcnn
 from covid_mtnet.nabla import dice_loss, nabla3, unet
 
-TINY = {"irrcnn": lambda: irrcnn(32, width=1 / 16), "nabla3": lambda: nabla3(32, width=1 / 4), "unet": lambda: unet(32, width=1 / 4)}
+TINY = {"irrcnn": lambda: irrcnn(32, width=1 / 16), "nabla3": lambda: nabla3(32, width=1 / 4),
+        "unet": lambda: unet(32, width=1 / 4)}
 
 
 def data(name, n=16):
@@ -64,7 +65,8 @@ for name, make in TINY.items():
 def test_the_same_weights_give_the_same_output_under_jax(tmp_path):
     pytest.importorskip("jax", reason="jax is not installed; it is part of the dev extra")
     for backend, what in (("tensorflow", "save"), ("jax", "load")):
-        env = dict(os.environ, KERAS_BACKEND=backend, JAX_PLATFORMS="cpu", XLA_FLAGS="--xla_backend_optimization_level=0", PYTHONPATH=os.path.dirname(__file__))
+        env = dict(os.environ, KERAS_BACKEND=backend, JAX_PLATFORMS="cpu",
+                   XLA_FLAGS="--xla_backend_optimization_level=0", PYTHONPATH=os.path.dirname(__file__))
         subprocess.run([sys.executable, "-c", SCRIPT, what, tmp_path], check=True, env=env)
     for name in TINY:
         saved, loaded = (np.load(tmp_path / f"{name}_{w}.npy") for w in ("save", "load"))
@@ -77,16 +79,20 @@ import os, sys, tempfile
 import numpy as np
 if os.environ["KERAS_BACKEND"] == "tensorflow":
     import tensorflow as tf
-    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+    two = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
 from covid_mtnet import training
 from covid_mtnet.irrcnn import irrcnn
 devices = ["cpu:0", "cpu:1"]
 training.set_seed(0, deterministic=False)
 y = np.arange(32) % 2
-x = np.clip(np.random.default_rng(0).normal(90 + 60 * y[:, None, None, None], 30, (32, 32, 32, 1)), 0, 255).astype(np.uint8)
+x = np.random.default_rng(0).normal(90 + 60 * y[:, None, None, None], 30, (32, 32, 32, 1))
+x = np.clip(x, 0, 255).astype(np.uint8)
 check = lambda model: {"n": training.predict(model, x, 12).shape[1]}
 with training.replicated(devices): network = irrcnn(32, width=1 / 16)
-with training.replicated(devices): model, history = training.fit(training.Learner(network, average=.9), training.Batches(x, y, 8, labels=y), check, tempfile.mkdtemp(), 2)
+with training.replicated(devices):
+    learner, batches = training.Learner(network, average=.9), training.Batches(x, y, 8, labels=y)
+    model, history = training.fit(learner, batches, check, tempfile.mkdtemp(), 2)
 assert [h["n"] for h in history] == [32, 32] and np.isfinite(history[-1]["loss"])
 """
 
@@ -94,5 +100,6 @@ assert [h["n"] for h in history] == [32, 32] and np.isfinite(history[-1]["loss"]
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_it_trains_on_two_devices(backend):
     pytest.importorskip("jax", reason="jax is not installed; it is part of the dev extra")
-    env = dict(os.environ, KERAS_BACKEND=backend, JAX_PLATFORMS="cpu", XLA_FLAGS="--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0")
+    env = dict(os.environ, KERAS_BACKEND=backend, JAX_PLATFORMS="cpu",
+               XLA_FLAGS="--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0")
     subprocess.run([sys.executable, "-c", PARALLEL], check=True, env=env, timeout=280)

@@ -1,4 +1,5 @@
 "The package as others get it: light to import, whole in a wheel, its lock and README in order."
+import json
 import re
 import subprocess
 import sys
@@ -14,7 +15,8 @@ HEAVY = {"keras", "tensorflow", "jax", "pandas", "matplotlib", "sklearn", "skima
 
 
 def loaded_by(code):
-    out = subprocess.run([sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"], capture_output=True, text=True, check=True).stdout
+    command = [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return set(out.split())
 
 
@@ -33,14 +35,17 @@ def test_no_module_imports_tensorflow_when_imported():
 def installed(tmp_path_factory):
     "The built wheel, unpacked into an empty folder, outside the checkout."
     d = tmp_path_factory.mktemp("wheel")
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", d, TOP], check=True, cwd=d)
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", d / "site", *d.glob("*.whl")], check=True, cwd=d)
+    def pip(command, *rest):
+        subprocess.run([sys.executable, "-m", "pip", command, "--quiet", "--no-deps", *rest], check=True, cwd=d)
+    pip("wheel", "--no-build-isolation", "--wheel-dir", d, TOP)
+    pip("install", "--target", d / "site", *d.glob("*.whl"))
     return d
 
 
 def run(installed, *command):
     "In an interpreter that sees the wheel before the checkout."
-    code = f"import sys; sys.path.insert(0, {str(installed / 'site')!r}); sys.argv[0] = 'covid-mtnet'; from covid_mtnet.cli import main; sys.exit(main())"
+    code = (f"import sys; sys.path.insert(0, {str(installed / 'site')!r}); sys.argv[0] = 'covid-mtnet'; "
+            "from covid_mtnet.cli import main; sys.exit(main())")
     return subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, cwd=installed)
 
 
@@ -58,11 +63,13 @@ def test_a_wheel_holds_everything_that_a_run_needs(installed):
 
 def test_the_lock_names_no_address_and_no_path():
     assert not list(faults((TOP / "requirements.lock").read_text()))
-    assert list(faults("a==1 \\\n    --hash=sha256:00\n--index-url https://example.org/simple")) and list(faults("b==2"))
+    assert list(faults("a==1 \\\n    --hash=sha256:00\n--index-url https://example.org/simple"))
+    assert list(faults("b==2"))
 
 
 def test_every_requirement_is_locked_but_those_of_the_gpl_extra():
-    ours, extra = (re.findall(r"^    ([a-z0-9-]+)>=", part, re.M) for part in (TOP / "settings.ini").read_text().split("\njpeg_requirements =\n"))
+    parts = (TOP / "settings.ini").read_text().split("\njpeg_requirements =\n")
+    ours, extra = (re.findall(r"^    ([a-z0-9-]+)>=", part, re.M) for part in parts)
     assert "pylibjpeg-libjpeg" in extra
     locked = set(re.findall(r"^([a-z0-9-]+)==", (TOP / "requirements.lock").read_text(), re.M))
     assert ours and set(ours) <= locked and not set(extra) & locked
@@ -72,5 +79,8 @@ def test_the_readme_is_the_index_notebook_and_its_numbers_are_the_results():
     from covid_mtnet.report import markdown_table
     readme = (TOP / "README.md").read_text()
     for beyond in (False, True): assert markdown_table(runs=TOP / "results", beyond=beyond) in readme
-    for cell in re.findall(r"^## .*$", "".join("".join(c["source"]) + "\n" for c in __import__("json").loads((TOP / "nbs" / "index.ipynb").read_text())["cells"] if c["cell_type"] == "markdown"), re.M): assert cell in readme
-    for target in re.findall(r"\]\(([^)#]+)\)", readme): assert target.startswith("http") or (TOP / target).exists(), target
+    cells = json.loads((TOP / "nbs" / "index.ipynb").read_text())["cells"]
+    prose = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    for heading in re.findall(r"^## .*$", prose, re.M): assert heading in readme
+    for target in re.findall(r"\]\(([^)#]+)\)", readme):
+        assert target.startswith("http") or (TOP / target).exists(), target

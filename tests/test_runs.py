@@ -19,14 +19,16 @@ def notebook(path, *sources, tagged=True):
 
 
 def test_a_value_that_is_given_is_the_value_that_the_notebook_sees(tmp_path):
-    nb = notebook(tmp_path / "n.ipynb", "epochs = 75\nout_dir = ''", "from covid_mtnet.core import write_json\nwrite_json(f'{out_dir}/seen.json', epochs)")
+    body = "from covid_mtnet.core import write_json\nwrite_json(f'{out_dir}/seen.json', epochs)"
+    nb = notebook(tmp_path / "n.ipynb", "epochs = 75\nout_dir = ''", body)
     assert execute(nb, tmp_path / "out", {"epochs": 3}, outputs=("seen.json",))
     assert read_json(tmp_path / "out" / "seen.json") == 3
 
 
 def test_a_notebook_that_lost_its_tag_does_not_run(tmp_path):
     nb = notebook(tmp_path / "n.ipynb", "epochs = 75", "print(epochs)", tagged=False)
-    with pytest.raises(InputError, match="exactly one cell tagged parameters, found 0"): execute(nb, tmp_path / "out", {"epochs": 3})
+    with pytest.raises(InputError, match="exactly one cell tagged parameters, found 0"):
+        execute(nb, tmp_path / "out", {"epochs": 3})
     assert not (tmp_path / "out" / "notebook.ipynb").exists()
 
 
@@ -55,11 +57,13 @@ def test_promised_outputs_must_be_written(tmp_path, capsys):
 
 @pytest.mark.parametrize("profile", ["smoke", "laptop", "paper"])
 def test_every_profile_fits_its_notebooks(profile):
-    for task in load_profile(profile)["tasks"].values(): check_parameters(resource(task["notebook"]), task["parameters"])
+    for task in load_profile(profile)["tasks"].values():
+        check_parameters(resource(task["notebook"]), task["parameters"])
 
 
 def test_what_an_earlier_run_left_goes_and_what_is_not_of_a_run_stays(tmp_path):
-    mine, left = [tmp_path / n for n in ("mine.csv", "notes.json", "checkpoint.npz", "trained.json")], [tmp_path / n for n in ("predictions.csv", "healthy_old.csv", "figures/fig99.png")]
+    mine = [tmp_path / n for n in ("mine.csv", "notes.json", "checkpoint.npz", "trained.json")]
+    left = [tmp_path / n for n in ("predictions.csv", "healthy_old.csv", "figures/fig99.png")]
     (tmp_path / "figures").mkdir()
     for p in mine + left: p.write_text("x")
     Run(tmp_path, "t", "interactive", 0)
@@ -91,12 +95,14 @@ def test_a_network_that_is_taken_is_known_by_what_is_in_its_file(tmp_path):
     with pytest.raises(InputError, match="weights of a finished run"): run.takes(other, "nabla3/model.weights.h5")
     for content in (b"one", b"two"):
         (other / "nabla3" / "model.weights.h5").write_bytes(content)
-        assert run.takes(other, "nabla3/model.weights.h5").read_bytes() == content and run.networks == {"chest_seg_xray/nabla3/model.weights.h5": sha256(content)}
+        assert run.takes(other, "nabla3/model.weights.h5").read_bytes() == content
+        assert run.networks == {"chest_seg_xray/nabla3/model.weights.h5": sha256(content)}
 
 
 def test_other_modules_are_other_code(tmp_path):
     run = Run(tmp_path, "t", "interactive", 0)
-    assert run.code("core") == run.code("core") and len({run.code("core"), run.code("claims"), run.code("core", "claims")}) == 3
+    assert run.code("core") == run.code("core")
+    assert len({run.code("core"), run.code("claims"), run.code("core", "claims")}) == 3
 
 
 def test_wrong_usage_is_exit_code_2(capsys):

@@ -11,6 +11,7 @@ TUTORIALS = sorted((TOP / "nbs" / "tutorials").glob("*.ipynb"))
 
 @pytest.mark.parametrize("notebook", TUTORIALS, ids=lambda p: p.stem)
 def test_runs_from_the_first_cell_to_the_last(notebook, tmp_path, monkeypatch, capfd):
-    if not (TOP / "runs" / "smoke" / "report.html").exists(): pytest.skip("no weights from the smoke graph here: make reproduce")
+    if not (TOP / "runs" / "smoke" / "report.html").exists():
+        pytest.skip("no weights from the smoke graph here: make reproduce")
     monkeypatch.chdir(tmp_path); monkeypatch.delenv("MPLBACKEND", raising=False)
     assert execute(notebook, tmp_path / "executed", {}, outputs=()), capfd.readouterr().out

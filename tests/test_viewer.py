@@ -25,8 +25,10 @@ def served(tmp_path_factory):
     folder = tmp_path_factory.mktemp("view")
     with socket.socket() as s: s.bind(("127.0.0.1", 0)); port = s.getsockname()[1]
     for i, c in enumerate(cases.phantom_cases(96, 4)): cases.store(c, folder / "cases" / str(i) / "view.npz")
-    command = [sys.executable, "-m", "covid_mtnet.cli", "view", str(folder / "cases"), "--out", str(folder / "out"), "--port", str(port), "--no-browser"]
-    with open(folder / "log", "w") as log: server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    command = [sys.executable, "-m", "covid_mtnet.cli", "view", str(folder / "cases"), "--out", str(folder / "out"),
+               "--port", str(port), "--no-browser"]
+    with open(folder / "log", "w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     until = time.time() + 60
     while not answers("127.0.0.1", port) and time.time() < until and server.poll() is None: time.sleep(.3)
     assert answers("127.0.0.1", port), (folder / "log").read_text()
@@ -43,7 +45,8 @@ def page(served):
         browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page, abroad = browser.new_page(viewport={"width": 900, "height": 900}), []
         page.set_default_timeout(120_000)  # Two cores may be busy with other tests
-        page.on("request", lambda r: abroad.append(r.url) if not r.url.startswith((f"http://127.0.0.1:{served[0]}/", "data:", "blob:")) else None)
+        home = (f"http://127.0.0.1:{served[0]}/", "data:", "blob:")
+        page.on("request", lambda r: None if r.url.startswith(home) else abroad.append(r.url))
         page.on("requestfailed", lambda r: abroad.remove(r.url) if r.failure == "csp" else None)
         page.goto(f"http://127.0.0.1:{served[0]}/", timeout=120_000)
         page.wait_for_selector("b.percent", timeout=120_000)
