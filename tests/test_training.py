@@ -74,8 +74,9 @@ def test_a_damaged_checkpoint_is_named_and_changes_nothing(tmp_path, learner, da
     from covid_mtnet.training import load_state, save_state
     path, model = tmp_path / "checkpoint.npz", learner.trains
     save_state(path, model, [dict(epoch=1)], "key")
-    before = [np.array(v.numpy()) for v in model.variables]
     assert load_state(path, model, "key") == [dict(epoch=1)]
+    for v in model.trainable_variables: v.assign(v + 1) # What is stored would be seen
+    before = [np.array(v.numpy()) for v in model.variables]
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(InputError, match="checkpoint.npz.*whole checkpoint.*remove it to begin anew"):
         load_state(path, model, "key")
