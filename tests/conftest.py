@@ -15,6 +15,12 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda i: LONG.index(i.path.stem) if i.path.stem in LONG else len(LONG))
 
 
+SHARED = Path(os.environ.get("COVID_MTNET_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+needs_packs = pytest.mark.skipif(
+    not (SHARED / "pneumonia-xray-224.zip").is_file() or (SHARED / "pneumonia_xray" / "files.csv").exists(),
+    reason="needs the packs: set COVID_MTNET_DATA to a data root that holds them")
+
+
 @pytest.fixture(scope="session")
 def phantom_root(tmp_path_factory):
     "A small data root of phantoms, one pack per set."
@@ -27,6 +33,5 @@ def phantom_root(tmp_path_factory):
 @pytest.fixture(scope="session")
 def shared_data():
     "The real packs, where this machine has them."
-    root = Path(os.environ.get("COVID_MTNET_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
-    if not root.is_dir(): pytest.skip("no real packs here: set COVID_MTNET_DATA to a data root")
-    return root
+    if not SHARED.is_dir(): pytest.skip("no real packs here: set COVID_MTNET_DATA to a data root")
+    return SHARED

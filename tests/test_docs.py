@@ -100,8 +100,9 @@ def test_no_link_inside_the_site_is_dead(site):
 
 def test_no_markup_is_left_over(site):
     for p in html(site):
-        assert not re.search(r"`{3}\{|:::|\{py:",
-                             p.read_text(encoding="utf-8").partition("<article")[2].partition("</article")[0]), p
+        article = p.read_text(encoding="utf-8").partition("<article")[2].partition("</article")[0]
+        assert article or p.name == "search.html" or p.parent.name == "reports", p
+        assert not re.search(r"`{3}\{|:::|\{py:", article), p
 
 
 def test_a_dead_link_would_be_found(tmp_path):

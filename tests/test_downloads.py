@@ -122,6 +122,7 @@ def test_a_dead_server_leaves_a_part_and_the_next_call_goes_on(server, tmp_path)
 def test_a_complete_part_is_not_fetched_again(server, tmp_path):
     (tmp_path / "a.png.part").write_bytes(BODY)
     assert download(f"{server.url}/whole/a.png", tmp_path / "a.png", sha256=sha256(BODY)).read_bytes() == BODY
+    assert server.asked == [("whole", len(BODY))]
 
 
 def test_a_part_longer_than_the_file_is_thrown_away(server, tmp_path):

@@ -67,7 +67,6 @@ def test_exif_orientation_is_applied():
 
 
 def test_the_bright_half_of_unsigned_32_bits_stays_bright():
-    import tifffile
     ramp, out = np.linspace(0, 2 ** 32 - 1, 48).astype(np.uint32).reshape(6, 8), io.BytesIO()
     tifffile.imwrite(out, ramp)
     np.testing.assert_array_equal(read_values(out.getvalue()), ramp)
@@ -75,14 +74,12 @@ def test_the_bright_half_of_unsigned_32_bits_stays_bright():
 
 
 def test_signed_bytes_and_twelve_bits_keep_their_order():
-    import tifffile
     out = io.BytesIO(); tifffile.imwrite(out, np.arange(-30, 30, dtype=np.int8).reshape(6, 10))
     pixels = read_image(out.getvalue()).pixels.ravel()
     assert (np.diff(pixels) > 0).all() and pixels[0] == 0 and pixels[-1] == 1
 
 
 def test_a_mask_of_white_zeros_is_turned_and_one_with_nan_is_refused():
-    import tifffile
     mask, white, broken = np.zeros((6, 8), np.uint16), io.BytesIO(), io.BytesIO()
     mask[1:3, 2:5] = 65535
     tifffile.imwrite(white, 65535 - mask, photometric="miniswhite")
@@ -93,7 +90,6 @@ def test_a_mask_of_white_zeros_is_turned_and_one_with_nan_is_refused():
 
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
 def test_a_tiff_whose_least_value_is_white_is_turned(depth):
-    import tifffile
     out, a = io.BytesIO(), RAMP.astype(depth) * (257 if depth == np.uint16 else 1)
     tifffile.imwrite(out, np.iinfo(depth).max - a, photometric="miniswhite")
     assert np.abs(read_image(out.getvalue()).pixels - RAMP / 255).max() < 1e-3
@@ -181,7 +177,6 @@ def test_a_missing_file_and_a_bomb():
     with pytest.raises(InputError, match="nothing.png"): read_image("nothing.png")
     bomb = bytearray(SAME["grey PNG"])
     bomb[16:24] = (60000).to_bytes(4, "big") * 2
-    import zlib
     bomb[29:33] = zlib.crc32(bytes(bomb[12:29])).to_bytes(4, "big")
     with pytest.raises(InputError, match="at most"): read_image(bytes(bomb))
 

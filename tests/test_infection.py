@@ -29,8 +29,8 @@ def test_no_network_learns_from_its_fold_or_from_another_network(tmp_path, monke
     monkeypatch.setattr(infection, "train", train)
     found, history = infection.cross_validated(learner, x, (x > 100).astype(np.uint8), folds, tmp_path, 1, 4,
                                                "fold {}".format, learn=np.arange(6) != 5, rate=.01, log=lambda *_: None)
-    assert given == [[0, 2, 3], [0, 1, 3, 4],
-                     [1, 2, 4]] and [r["fold"] for r in history] == [1, 2, 4]  # The last image is only looked at
+    assert given == [[0, 2, 3], [0, 1, 3, 4], [1, 2, 4]]  # The last image is only looked at
+    assert [r["fold"] for r in history] == [1, 2, 4]
     for weights in begun: assert all((a == b).all() for a, b in zip(weights, first))
     for f, p in zip((1, 2, 4), ended): np.testing.assert_allclose(found[folds == f], p[folds == f], atol=1e-6)
     assert min(np.abs(p - q).max() for p, q in zip(ended, [*ended[1:], ended[0]])) > 1e-4

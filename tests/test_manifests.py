@@ -1,18 +1,14 @@
 "The committed manifests: counts, splits by patient, hashes, and their descriptions."
-import io, itertools, os, shutil, zipfile
+import io, itertools, shutil, zipfile
 from pathlib import Path
 
 import numpy as np, pandas as pd, pytest
 from PIL import Image
 
+from conftest import SHARED, needs_packs
 from covid_mtnet import manifests, packs
 from covid_mtnet.core import InputError, resource, sha256
 from covid_mtnet.manifests import SETS, load, open_set
-
-SHARED = Path(os.environ.get("COVID_MTNET_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
-needs_data = pytest.mark.skipif(not (SHARED / "pneumonia-xray-224.zip").is_file()
-                                or (SHARED / "pneumonia_xray" / "files.csv").exists(),
-                                reason="needs the packs: set COVID_MTNET_DATA to a data root that holds them")
 
 # images, then what the provenance notes count
 COUNTS = {"pneumonia_xray": {"split": {"train": 4590, "val": 626, "test": 624, "unused": 16},
@@ -163,7 +159,7 @@ def test_paths_that_lead_out_are_refused(tmp_path):
             manifests.read_rows(f"path,sha256,label,split\n{bad},{'0' * 64},a,test\n".encode(), "files.csv")
 
 
-@needs_data
+@needs_packs
 def test_manifests_are_built_again_byte_for_byte(tmp_path):
     if not (SHARED / "covid-xray-256.csv").is_file(): pytest.skip("needs the lists of the packs beside the packs")
     packs.build(SHARED, tmp_path)
@@ -177,7 +173,7 @@ def thumb(data):
     return np.asarray(Image.open(io.BytesIO(data)).convert("L").resize((48, 48), Image.Resampling.BOX), float).ravel()
 
 
-@needs_data
+@needs_packs
 def test_duplicates_across_the_ct_sets_are_really_the_same_pictures():
     views, ct = load("covid_ct_views"), load("covid_ct")
     with open_set(views, SHARED) as a, open_set(ct, SHARED) as b:
@@ -186,7 +182,7 @@ def test_duplicates_across_the_ct_sets_are_really_the_same_pictures():
             assert np.corrcoef(one, other)[0, 1] > .95, row.path
 
 
-@needs_data
+@needs_packs
 def test_no_slice_of_other_hospitals_is_one_of_covid_ct():
     def scaled(name):
         data = load(name)
@@ -196,7 +192,7 @@ def test_no_slice_of_other_hospitals_is_one_of_covid_ct():
     assert (scaled("covid_ct") @ scaled("sarscov2_ct").T).max() < .95
 
 
-@needs_data
+@needs_packs
 def test_originals_pack_to_the_very_bytes_of_the_packs(tmp_path):
     if not (SHARED / "originals-ct").is_dir(): pytest.skip("needs the folder originals-ct in the data root")
     for name, folder, n in (("covid_ct", "originals-ct", 7), ("sarscov2_ct", "originals-ct", 2),
@@ -209,7 +205,7 @@ def test_originals_pack_to_the_very_bytes_of_the_packs(tmp_path):
             for _, path in mine.members(): assert new.read(path) == old.read(path)
 
 
-@needs_data
+@needs_packs
 @pytest.mark.parametrize("name", ["covid_xray", "covid_ct", "lung_seg_ct"])
 def test_no_picture_is_nearly_the_same_as_one_of_another_split(name):
     m = load(name)

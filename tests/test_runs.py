@@ -107,9 +107,9 @@ def test_other_modules_are_other_code(tmp_path):
 
 def test_wrong_usage_is_exit_code_2(capsys):
     assert cli.main(["reproduce", "--profile", "smoky"]) == 2
-    assert cli.main(["reproduce", "--only", "pneumonia"]) == 2
-    assert cli.main(["task", "smoke", "pneumonia"]) == 2
     assert cli.main(["reproduce", "--profile", "laptop", "--data", "/nowhere"]) == 2
-    assert "did you mean 'pneumonia_xray'" in capsys.readouterr().err
+    for words in (["reproduce", "--only", "pneumonia"], ["task", "smoke", "pneumonia"]):
+        capsys.readouterr()
+        assert cli.main(words) == 2 and "did you mean 'pneumonia_xray'" in capsys.readouterr().err
     with pytest.raises(SystemExit) as e: cli.main([])
     assert e.value.code == 2
